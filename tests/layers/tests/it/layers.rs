@@ -1,0 +1,128 @@
+//! Which of our crates may use which, and what the pure core may not even touch through others.
+
+use anyhow::Result;
+use fulcrum_layers::graph::compiled_into;
+use fulcrum_layers::workspace::Workspace;
+
+/// Crate → the crates of ours that its shipped code may name. Tests may use more.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("fulcrum-proto", &[]),
+    ("fulcrum-core", &[]),
+    ("fulcrum-store", &["fulcrum-core"]),
+    (
+        "fulcrum-controller",
+        &["fulcrum-core", "fulcrum-store", "fulcrum-proto"],
+    ),
+    ("fulcrum-sdk", &["fulcrum-proto"]),
+    ("fulcrum-adapters", &["fulcrum-sdk"]),
+    ("fulcrum-executor", &["fulcrum-sdk", "fulcrum-adapters"]),
+    // Its commands use the contract; `fulcrum dev` alone links the servers it starts.
+    (
+        "fulcrum",
+        &[
+            "fulcrum-proto",
+            "fulcrum-sdk",
+            "fulcrum-controller",
+            "fulcrum-adapters",
+            "fulcrum-executor",
+        ],
+    ),
+    ("fulcrum-e2e", &["fulcrum-proto", "fulcrum-sdk"]),
+    ("fulcrum-load", &["fulcrum-proto", "fulcrum-sdk"]),
+    ("fulcrum-layers", &[]),
+];
+
+/// The core decides; it does not wait, store, send or speak a wire format.
+const NOT_IN_CORE: &[&str] = &[
+    "axum",
+    "hyper",
+    "mio",
+    "prost",
+    "reqwest",
+    "rustls",
+    "sqlx",
+    "sqlx-core",
+    "tokio",
+    "tonic",
+];
+
+/// The core draws no random number and reads no clock, so it names no crate that does.
+const NOT_NAMED_BY_CORE: &[&str] = &["chrono", "fastrand", "getrandom", "rand", "time"];
+
+/// The store, and the edge's `sql` adapter (docs/adr/0003-sqlx-at-the-edge.md).
+const MAY_USE_SQLX: &[&str] = &["fulcrum-store", "fulcrum-adapters"];
+
+#[test]
+fn each_crate_uses_only_the_layers_below_it() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let ours = workspace.names();
+    let mut wrong = Vec::new();
+    for package in &workspace.packages {
+        let allowed = ALLOWED
+            .iter()
+            .find(|(name, _)| *name == package.name)
+            .map(|(_, uses)| *uses);
+        let Some(allowed) = allowed else {
+            wrong.push(format!(
+                "{} is in no layer: add it to ALLOWED",
+                package.name
+            ));
+            continue;
+        };
+        let uses = package
+            .shipped_dependencies()
+            .filter(|dep| ours.contains(dep));
+        wrong.extend(
+            uses.filter(|dep| !allowed.contains(dep))
+                .map(|dep| format!("{} must not depend on {dep}", package.name)),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_core_has_no_door() -> Result<()> {
+    let compiled = compiled_into(Some("fulcrum-core"))?;
+    let found: Vec<_> = NOT_IN_CORE
+        .iter()
+        .filter(|name| compiled.contains_key(**name))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "fulcrum-core compiles {found:?}; see cargo tree -p fulcrum-core -i <crate>"
+    );
+
+    let workspace = Workspace::load()?;
+    let core = workspace
+        .packages
+        .iter()
+        .find(|package| package.name == "fulcrum-core");
+    let core = core.expect("fulcrum-core is a member of the workspace");
+    let named: Vec<_> = core
+        .shipped_dependencies()
+        .filter(|dep| NOT_NAMED_BY_CORE.contains(dep))
+        .collect();
+    assert!(
+        named.is_empty(),
+        "fulcrum-core names {named:?}; pass time and entropy in as arguments"
+    );
+    Ok(())
+}
+
+#[test]
+fn only_the_store_and_the_edge_speak_sql() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let speakers: Vec<_> = workspace
+        .packages
+        .iter()
+        .filter(|package| package.shipped_dependencies().any(|dep| dep == "sqlx"))
+        .map(|package| package.name.as_str())
+        .filter(|name| !MAY_USE_SQLX.contains(name))
+        .collect();
+    assert!(
+        speakers.is_empty(),
+        "{speakers:?} must go through fulcrum-store instead of sqlx"
+    );
+    Ok(())
+}
