@@ -1,0 +1,1 @@
+//! The worker side of Fulcrum: enrolment, channel, lease machine, journal, capabilities.

@@ -1,0 +1,1 @@
+//! Invariants as named predicates.

@@ -1,0 +1,1 @@
+//! The run: a fold of its events.

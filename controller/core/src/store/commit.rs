@@ -1,0 +1,229 @@
+//! One run's step in the version history, as committed; and what a flush tells about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::command::Mail;
+use crate::event::{ChainHash, EVENT_SCHEMA, Envelope};
+use crate::ids::{CommitId, DefinitionHash, MailId, NamespaceId, RunId, Shard};
+use crate::payload::NewPayload;
+use crate::store::ops::{JoinOp, ReviewOp, TimerOp};
+use crate::task::{Fence, TaskOp};
+use crate::time::Timestamp;
+
+/// Everything that one version step of one run makes durable. Ops on one key are already merged: at most one
+/// `TaskOp` per task, one `TimerOp` per timer, one `ReviewOp` per review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Fresh; stored in the run row.
+    pub id: CommitId,
+    /// The version that was decided on.
+    pub expected: Expected,
+    /// The run row as it shall be.
+    pub head: RunHead,
+    /// New timeline entries, encoded and chained.
+    pub events: Vec<StoredEvent>,
+    /// A snapshot of the fold after these events, when one is due: `Run` in postcard.
+    pub snapshot: Option<Vec<u8>>,
+    /// Payloads.
+    pub payloads: Vec<NewPayload>,
+    /// Leases that must still hold.
+    pub fences: Vec<Fence>,
+    /// Changes to tasks.
+    pub tasks: Vec<TaskOp>,
+    /// Changes to timers.
+    pub timers: Vec<TimerOp>,
+    /// Outgoing mail. An id that exists already is left as it is.
+    pub mail: Vec<Mail>,
+    /// Consumed mail.
+    pub consumed: Vec<MailId>,
+    /// Changes to joins, applied in order.
+    pub joins: Vec<JoinOp>,
+    /// Changes to the inbox.
+    pub reviews: Vec<ReviewOp>,
+    /// Request ids answered by this commit.
+    pub requests: Vec<RequestRecord>,
+}
+
+/// The version that was decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The run must not exist.
+    New,
+    /// The run must be at this version.
+    Version(u64),
+}
+
+/// The narrow run row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunHead {
+    /// The run.
+    pub run: RunId,
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The shard.
+    pub shard: Shard,
+    /// The root.
+    pub root: RunId,
+    /// The parent, for child runs.
+    pub parent: Option<RunId>,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The pinned definition.
+    pub definition: DefinitionHash,
+    /// Status.
+    pub status: RunStatus,
+    /// Counts commits, from 1.
+    pub version: u64,
+    /// `seq` of the last event.
+    pub last_seq: u64,
+    /// Hash chain position after the last event.
+    pub chain: ChainHash,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// The caller's idempotency key (root runs). Unique among runs of (shard, namespace, workflow).
+    pub idempotency_key: Option<String>,
+}
+
+/// A run's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RunStatus {
+    /// Under way.
+    Running,
+    /// Asked to end; clean-up is under way.
+    Cancelling,
+    /// Succeeded.
+    Completed,
+    /// Failed.
+    Failed,
+    /// Cancelled.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Closed runs absorb everything.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        match self {
+            RunStatus::Running | RunStatus::Cancelling => false,
+            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => true,
+        }
+    }
+}
+
+/// A timeline entry as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Position in the run.
+    pub seq: u64,
+    /// Variant index of the event.
+    pub kind: u16,
+    /// Encoding version.
+    pub schema: u16,
+    /// Postcard of the [`Envelope`].
+    pub body: Vec<u8>,
+    /// Chain position after this entry.
+    pub hash: ChainHash,
+}
+
+impl StoredEvent {
+    /// Encodes an envelope and chains it to `previous`.
+    #[must_use]
+    pub fn seal(run: RunId, envelope: &Envelope, previous: ChainHash) -> Self {
+        let body = postcard::to_stdvec(envelope).expect("an envelope holds only encodable types");
+        let kind = envelope.event.kind();
+        let hash = previous.next(run, envelope.seq, kind, EVENT_SCHEMA, &body);
+        Self { seq: envelope.seq, kind, schema: EVENT_SCHEMA, body, hash }
+    }
+
+    /// Decodes the envelope and verifies the chain.
+    pub fn open(&self, run: RunId, previous: ChainHash) -> Result<Envelope, String> {
+        if previous.next(run, self.seq, self.kind, self.schema, &self.body) != self.hash {
+            return Err(format!("event {} does not continue the hash chain", self.seq));
+        }
+        if self.schema != EVENT_SCHEMA {
+            return Err(format!("event {} has unknown schema {}", self.seq, self.schema));
+        }
+        let envelope: Envelope =
+            postcard::from_bytes(&self.body).map_err(|e| format!("event {} does not decode: {e}", self.seq))?;
+        if envelope.seq != self.seq || envelope.event.kind() != self.kind {
+            return Err(format!("event {} disagrees with its own columns", self.seq));
+        }
+        Ok(envelope)
+    }
+}
+
+/// A client's request id within a namespace; scoped to the shard of the run it is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey {
+    /// The shard.
+    pub shard: Shard,
+    /// The client's id, at most 128 bytes.
+    pub id: String,
+}
+
+/// A mutation that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The request.
+    pub key: RequestKey,
+    /// SHA-256 of method and body: another body under the same id is refused.
+    pub digest: [u8; 32],
+    /// The run it was about: enough to build the answer again.
+    pub run: RunId,
+    /// Method-specific answer bytes.
+    pub answer: Vec<u8>,
+}
+
+/// What a flush did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlushReport {
+    /// The database's clock in this transaction.
+    pub now: Timestamp,
+    /// One per commit, in order.
+    pub outcomes: Vec<CommitOutcome>,
+    /// Mail written by joins that crossed their threshold.
+    pub join_mail: Vec<Mail>,
+}
+
+/// The fate of one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// Durable.
+    Committed,
+    /// The run is at another version (or exists, or does not): reload and decide again.
+    Conflict,
+    /// A fence does not hold: these leases are lost. Decide again without the commands that brought them.
+    LeaseLost(Vec<crate::task::Lease>),
+    /// A request id is taken: answer from the record.
+    Duplicate(RequestRecord),
+    /// Another run of this workflow holds the idempotency key.
+    KeyTaken(RunId),
+}
+
+/// A run as loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedRun {
+    /// The row.
+    pub head: RunHead,
+    /// Newest snapshot: the fold up to and including `seq`.
+    pub snapshot: Option<Snapshot>,
+    /// Events after the snapshot.
+    pub events: Vec<StoredEvent>,
+    /// The last commit.
+    pub commit: CommitId,
+}
+
+/// A stored fold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last event folded in.
+    pub seq: u64,
+    /// Chain position after it.
+    pub chain: ChainHash,
+    /// `Run` in postcard.
+    pub state: Vec<u8>,
+}

@@ -1,0 +1,103 @@
+//! The seam to durability.
+//!
+//! [`Store`] is the whole of what the engine asks of a database: commit a batch of decisions, load runs, grant and
+//! renew leases, list what is due. [`reference::ReferenceStore`] is its executable meaning, in memory; the Postgres
+//! store is the real one; a differential test drives both with the same random operations and compares every answer.
+//!
+//! Aggregates are locked in one order, each kind sorted by key: run, task, join. A commit changes one run.
+
+pub mod commit;
+pub mod ops;
+pub mod reference;
+
+use std::future::Future;
+
+pub use commit::{Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus, StoredEvent};
+pub use ops::{
+    Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, JoinOp, ReviewOp, ReviewRow, TimerOp,
+};
+
+use crate::decide::JoinOutputs;
+use crate::decide::command::Mail;
+use crate::ids::{NamespaceId, RunId};
+use crate::payload::{NewPayload, PayloadRef};
+use crate::task::TaskRow;
+use crate::time::{Millis, Timestamp};
+
+/// Why a store call failed. Nothing of the call's effect is visible, except after `OutcomeUnknown`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or is shutting down; try again.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// Deadlock or serialization failure; try again at once.
+    #[error("the database asks to retry: {0}")]
+    Retry(String),
+    /// The connection broke during COMMIT: read the runs' commit ids to learn the outcome.
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The database is out of space or memory; shed load.
+    #[error("the database has no room: {0}")]
+    Full(String),
+    /// Stored bytes do not decode or do not match their hash; the run must be quarantined.
+    #[error("stored data of run {run} is corrupt: {problem}")]
+    Corrupt { run: RunId, problem: String },
+    /// A mistake in Fulcrum or its schema; not retried.
+    #[error("the database refused: {0}")]
+    Refused(String),
+}
+
+/// What the engine asks of a database. All methods are safe to repeat.
+pub trait Store: Send + Sync + 'static {
+    /// Commits many runs' steps in one transaction and tells each one's fate. Losers (stale version, lost lease,
+    /// repeated request) are left out and the others go through. Also applies joins and returns the mail that
+    /// crossing a join's threshold wrote.
+    fn flush(&self, batch: Vec<Commit>) -> impl Future<Output = Result<FlushReport, StoreError>> + Send;
+
+    /// Loads runs: newest snapshot and the events after it. `None` for a run that does not exist.
+    fn load(&self, runs: &[RunId]) -> impl Future<Output = Result<Vec<Option<LoadedRun>>, StoreError>> + Send;
+
+    /// Loads payloads and verifies their hashes, in the order of `refs`.
+    fn payloads(&self, refs: &[PayloadRef]) -> impl Future<Output = Result<Vec<NewPayload>, StoreError>> + Send;
+
+    /// Loads the items of a join, ordered by index.
+    fn join_outputs(&self, join: &JoinKey) -> impl Future<Output = Result<JoinOutputs, StoreError>> + Send;
+
+    /// Grants ready tasks: each `ClaimRequest` gets at most its slots, highest priority then oldest first.
+    /// Raises `lease_seq`, draws a nonce, sets the deadline by the database's clock.
+    fn claim(
+        &self,
+        requests: &[ClaimRequest],
+        lease: Millis,
+    ) -> impl Future<Output = Result<Vec<GrantedTask>, StoreError>> + Send;
+
+    /// Extends leases that are still held, in bulk; expired but not yet reaped ones are extended too.
+    fn heartbeat(
+        &self,
+        beats: &[Beat],
+        lease: Millis,
+    ) -> impl Future<Output = Result<Vec<BeatOutcome>, StoreError>> + Send;
+
+    /// Tasks whose `due` instant has passed.
+    fn due_tasks(&self, limit: u32) -> impl Future<Output = Result<Vec<TaskRow>, StoreError>> + Send;
+
+    /// Timers whose instant has passed.
+    fn due_timers(&self, limit: u32) -> impl Future<Output = Result<Vec<DueTimer>, StoreError>> + Send;
+
+    /// Mail older than `older_than` that nobody has consumed: the backstop behind direct delivery.
+    fn pending_mail(
+        &self,
+        older_than: Millis,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Mail>, StoreError>> + Send;
+
+    /// The stored answer of a request id in a shard's scope, if there is one.
+    fn request(
+        &self,
+        namespace: NamespaceId,
+        request: &commit::RequestKey,
+    ) -> impl Future<Output = Result<Option<RequestRecord>, StoreError>> + Send;
+
+    /// Now, by the database's clock.
+    fn now(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
+}

@@ -1,0 +1,1 @@
+//! The Fulcrum controller: engine shell, dispatch, loops, gRPC, identity.

@@ -1,0 +1,1 @@
+//! Fulcrum's state in Postgres: migrations, queries and group commit.

@@ -1,0 +1,1 @@
+//! The Fulcrum executor: templates and model access as capabilities.

@@ -1,0 +1,1 @@
+//! The Fulcrum command line: the operator's local control plane.

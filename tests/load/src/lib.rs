@@ -1,0 +1,1 @@
+//! Benchmarks: load, floors and figures in one sitting.
