@@ -1,5 +1,6 @@
-//! The layers of Fulcrum, compared with what cargo says.
+//! What the repository says of itself, compared with what is there.
 
 mod layers;
 mod manifests;
+mod manual;
 mod one_version;
