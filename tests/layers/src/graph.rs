@@ -15,7 +15,7 @@ pub fn compiled_into(package: Option<&str>) -> Result<Versions> {
     let mut tree = cargo();
     tree.args([
         "tree",
-        "--offline",
+        "--locked",
         "--edges=normal,build",
         "--prefix=none",
         "--format={p}",
