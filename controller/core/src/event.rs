@@ -276,8 +276,8 @@ pub enum Verdict {
 pub enum Event {
     /// The run exists.
     RunStarted(Box<RunStarted>),
-    /// The step's `when` was false (or its block was left).
-    StepSkipped { step: StepKey },
+    /// The step's `when` was false. A skipped review passes on what it would have shown.
+    StepSkipped { step: StepKey, output: Option<PayloadRef> },
     /// The step began.
     StepOpened { step: StepKey, activity: Activity },
     /// The step succeeded. `grant` tells which lease's report was accepted.
@@ -322,6 +322,10 @@ pub enum Event {
     RunFailed { failure: Failure },
     /// The run was cancelled.
     RunCancelled { reason: String },
+    /// The time for the whole step is over; what is open in it is being cancelled, and then it fails.
+    StepTimedOut { step: StepKey },
+    /// The still open ones among the children `from..to` of a fan-out were told to end.
+    ItemsCancelled { step: StepKey, from: u32, to: u32 },
 }
 
 impl Event {
@@ -353,6 +357,8 @@ impl Event {
             Event::RunCompleted { .. } => 21,
             Event::RunFailed { .. } => 22,
             Event::RunCancelled { .. } => 23,
+            Event::StepTimedOut { .. } => 24,
+            Event::ItemsCancelled { .. } => 25,
         }
     }
 
@@ -384,6 +390,8 @@ impl Event {
             Event::RunCompleted { .. } => "RunCompleted",
             Event::RunFailed { .. } => "RunFailed",
             Event::RunCancelled { .. } => "RunCancelled",
+            Event::StepTimedOut { .. } => "StepTimedOut",
+            Event::ItemsCancelled { .. } => "ItemsCancelled",
         }
     }
 }

@@ -24,11 +24,16 @@ pub struct Lease {
 }
 
 /// A lease together with its holder, checked inside the commit.
+///
+/// With a holder: the task is leased, with this sequence number and nonce, to that worker. Without one, the controller
+/// itself acts on a task that it saw to be due: the task still has this `lease.seq`, whatever its state, and its due
+/// instant has still passed (a heartbeat in between makes the fence fail). The nonce is not looked at then: a task
+/// that was never granted has none, and `Uuid::nil()` stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence {
     /// The lease.
     pub lease: Lease,
-    /// Who must hold it; `None` when the controller itself acts on an observed lease.
+    /// Who must hold it; `None` when the controller itself acts on an observed task.
     pub holder: Option<WorkerId>,
 }
 

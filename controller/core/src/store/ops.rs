@@ -59,7 +59,7 @@ pub enum JoinOp {
     NotifyAt { key: JoinKey, notify_at: u32 },
     /// A child closed.
     ItemClosed { key: JoinKey, index: u32, output: Option<PayloadRef>, failure: Option<Failure> },
-    /// The parent is done with it: row and items go.
+    /// The parent is done with it: row and items go. Children that close later find no row, and change nothing here.
     Close { key: JoinKey },
 }
 
