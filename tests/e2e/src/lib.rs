@@ -1,1 +1,11 @@
-//! End-to-end tests: real processes, real Postgres, mTLS.
+//! Real processes on loopback for end-to-end tests: a private PostgreSQL cluster with durability on, controllers,
+//! workers, the billing service. Each is a child process of the test, killed by pid, restarted at will.
+//!
+//! Nothing here sleeps and hopes: [`wait::until`] polls a condition and fails with what it last saw.
+
+pub mod api;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod stack;
+pub mod wait;

@@ -1,0 +1,417 @@
+//! The engine as the gRPC services see it: core types in, core types out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::decide::command::{
+    AppendJournal, Approve, DecideReview, Report, ReportOutcome, Start,
+};
+use fulcrum_core::decide::{Command, CommandKind, Rejection};
+use fulcrum_core::event::{Actor, Entry, Grant, TraceContext};
+use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard, WorkerId};
+use fulcrum_core::limits::Limits;
+use fulcrum_core::payload::{NewPayload, Payload};
+use fulcrum_core::store::commit::RequestKey;
+use fulcrum_core::store::{Beat, BeatOutcome, RunHead, Store, StoreError};
+use fulcrum_core::time::Millis;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::catalog::{Catalog, Source};
+use super::delivery::{Delivery, deliveries};
+use super::dispatch::Poll;
+use super::item::{Accepted, LaneError, PendingRequest};
+use super::lane::restore;
+use super::router::Router;
+use super::token::LeaseToken;
+use super::watch::{Seen, WatchHub};
+use crate::clock::DatabaseClock;
+
+/// The running engine. Shared by every service behind an `Arc`.
+#[derive(Debug)]
+pub struct Engine<S, C> {
+    /// Durable state.
+    pub store: Arc<S>,
+    /// Plans and contracts.
+    pub catalog: Arc<Catalog<C>>,
+    /// The way to the lanes.
+    pub router: Router,
+    /// Who waits for which run.
+    pub hub: WatchHub,
+    /// The database's clock.
+    pub clock: Arc<DatabaseClock>,
+    /// The way to the dispatcher.
+    pub polls: mpsc::Sender<Poll>,
+    /// How long a lease lasts.
+    pub lease: Millis,
+    /// Limits in force.
+    pub limits: Limits,
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// A lane refused, or could not commit.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    /// The database could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The request id came before with another method or body.
+    #[error("request id `{0}` was used for another call")]
+    RequestIdReused(String),
+    /// There is no such run in this namespace.
+    #[error("run {0} does not exist")]
+    RunNotFound(RunId),
+    /// A payload is too large.
+    #[error("payload_bytes_max is {max}; this payload has {actual} bytes")]
+    PayloadTooLarge {
+        /// The limit.
+        max: u32,
+        /// What came.
+        actual: u64,
+    },
+    /// A payload is not what its encoding says.
+    #[error("the payload is not valid JSON: {0}")]
+    PayloadInvalid(String),
+}
+
+impl From<Rejection> for EngineError {
+    fn from(rejection: Rejection) -> Self {
+        EngineError::Lane(LaneError::Rejected(rejection))
+    }
+}
+
+/// A client's request id and the digest of what it asked.
+#[derive(Debug, Clone)]
+pub struct ClientRequest {
+    /// The id; at most 128 bytes.
+    pub id: String,
+    /// SHA-256 of method and body.
+    pub digest: [u8; 32],
+}
+
+/// A wish to start a root run.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    /// Who asks.
+    pub actor: Actor,
+    /// Where.
+    pub namespace: NamespaceId,
+    /// How many shards the namespace has.
+    pub shards: u16,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Its version.
+    pub definition: DefinitionHash,
+    /// The input.
+    pub input: Option<Payload>,
+    /// Unique per workflow while its run exists.
+    pub idempotency_key: Option<String>,
+    /// For replay of the answer.
+    pub request: Option<ClientRequest>,
+    /// The trace that the run belongs to.
+    pub trace: Option<TraceContext>,
+}
+
+/// A started run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// This call started it.
+    Now(RunId),
+    /// An earlier call with the same request id or idempotency key did.
+    Earlier(RunId),
+}
+
+impl Started {
+    /// The run.
+    #[must_use]
+    pub fn run(self) -> RunId {
+        match self {
+            Started::Now(run) | Started::Earlier(run) => run,
+        }
+    }
+}
+
+/// Names payloads that come from outside, before a command carries them in.
+#[derive(Debug)]
+pub struct Namer {
+    run: RunId,
+    entropy: [u8; 32],
+    count: u32,
+    bytes_max: u32,
+}
+
+impl Namer {
+    /// Checks a payload and names it.
+    pub fn name(&mut self, payload: Payload) -> Result<NewPayload, EngineError> {
+        if payload.data.len() as u64 > u64::from(self.bytes_max) {
+            return Err(EngineError::PayloadTooLarge { max: self.bytes_max, actual: payload.data.len() as u64 });
+        }
+        payload.to_value().map_err(|e| EngineError::PayloadInvalid(e.to_string()))?;
+        self.count += 1;
+        Ok(payload.named(self.run, &self.entropy, self.count))
+    }
+}
+
+impl<S: Store, C: Source> Engine<S, C> {
+    /// Names payloads for a command to `run`.
+    pub fn namer(&self, run: RunId) -> Result<Namer, EngineError> {
+        Ok(Namer { run, entropy: entropy()?, count: 0, bytes_max: self.limits.payload_bytes_max })
+    }
+
+    /// Starts a root run, or finds the one that the same request or key started before.
+    pub async fn start(&self, request: StartRequest) -> Result<Started, EngineError> {
+        let shard = shard_for(&request)?;
+        let random = u64::from_be_bytes(entropy()?[..8].try_into().expect("eight of thirty-two bytes"));
+        let run = RunId::new(self.clock.now(), shard, random);
+        let new_payload = match request.input {
+            Some(input) => Some(self.namer(run)?.name(input)?),
+            None => None,
+        };
+        let start = Start {
+            namespace: request.namespace,
+            workflow: request.workflow,
+            definition: request.definition,
+            entry: Entry::Workflow,
+            root: run,
+            parent: None,
+            depth: 0,
+            input: new_payload.as_ref().map(|new| new.reference),
+            new_payload,
+            scope: std::collections::BTreeMap::new(),
+            idempotency_key: request.idempotency_key,
+            trace: request.trace,
+        };
+        let command =
+            Command { run, actor: request.actor, trace: request.trace, kind: CommandKind::Start(Box::new(start)) };
+        let pending = request.request.map(|client| pending(request.namespace, shard, client));
+        match self.submit(command, run, pending).await {
+            Ok(_) => Ok(Started::Now(run)),
+            Err(EngineError::Lane(LaneError::Duplicate(record))) => Ok(Started::Earlier(record.run)),
+            Err(EngineError::Lane(LaneError::KeyTaken(holder))) => Ok(Started::Earlier(holder)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a signal to a run.
+    pub async fn signal(
+        &self,
+        to: Addressed,
+        name: String,
+        payload: Option<Payload>,
+    ) -> Result<(), EngineError> {
+        let payload = match payload {
+            Some(payload) => Some(self.namer(to.run)?.name(payload)?),
+            None => None,
+        };
+        self.address(to, CommandKind::Signal { name, payload }).await
+    }
+
+    /// Asks a run to end. Asking a closed run is an error; asking twice is not.
+    pub async fn cancel(&self, to: Addressed, reason: String) -> Result<(), EngineError> {
+        self.address(to, CommandKind::Cancel { reason }).await
+    }
+
+    /// Decides a review.
+    pub async fn decide_review(
+        &self,
+        to: Addressed,
+        review: ReviewId,
+        verdict: Decided,
+        shown: [u8; 32],
+        comment: Option<String>,
+    ) -> Result<(), EngineError> {
+        let approve = match verdict {
+            Decided::Rejected => Approve::No,
+            Decided::Approved { edited: None } => Approve::Yes { edited: None },
+            Decided::Approved { edited: Some(edited) } => {
+                Approve::Yes { edited: Some(self.namer(to.run)?.name(edited)?) }
+            }
+        };
+        let decide = DecideReview { review, approve, shown, comment };
+        self.address(to, CommandKind::DecideReview(Box::new(decide))).await
+    }
+
+    /// Parks a lease call and answers with granted tasks, or with none when `wait` is over.
+    pub async fn lease(
+        &self,
+        worker: WorkerId,
+        namespace: NamespaceId,
+        capabilities: Vec<String>,
+        slots: u32,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, EngineError> {
+        if slots == 0 || capabilities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, granted) = oneshot::channel();
+        let slots = slots.min(self.limits.lease_batch_max);
+        let poll = Poll { worker, namespace, capabilities, slots, deadline: Instant::now() + wait, reply };
+        self.polls.try_send(poll).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => LaneError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => LaneError::Draining,
+        })?;
+        let granted = granted.await.unwrap_or_default();
+        Ok(deliveries(self.store.as_ref(), granted).await?)
+    }
+
+    /// Extends leases, in order of `tokens`.
+    pub async fn heartbeat(&self, worker: WorkerId, tokens: &[LeaseToken]) -> Result<Vec<BeatOutcome>, EngineError> {
+        let beats: Vec<Beat> = tokens.iter().map(|token| Beat { lease: token.lease, worker }).collect();
+        Ok(self.store.heartbeat(&beats, self.lease).await?)
+    }
+
+    /// Takes a worker's report. A lost lease is `Rejection::LeaseLost`.
+    pub async fn report(
+        &self,
+        worker: WorkerId,
+        token: LeaseToken,
+        outcome: ReportOutcome,
+        trace: Option<TraceContext>,
+    ) -> Result<(), EngineError> {
+        let grant = Grant { worker, lease_seq: token.lease.seq, granted_at: token.granted_at };
+        let report = Report { step: token.step, lease: token.lease, grant, outcome };
+        let kind = CommandKind::Report(Box::new(report));
+        let command = Command { run: token.run, actor: Actor::Worker(worker), trace, kind };
+        self.submit(command, token.root, None).await.map(|_| ())
+    }
+
+    /// Records completed operations of a task's journal.
+    pub async fn append_journal(
+        &self,
+        worker: WorkerId,
+        token: LeaseToken,
+        operations: Vec<(String, [u8; 32], NewPayload)>,
+        trace: Option<TraceContext>,
+    ) -> Result<(), EngineError> {
+        let kind = CommandKind::AppendJournal(AppendJournal { step: token.step, lease: token.lease, operations });
+        let command = Command { run: token.run, actor: Actor::Worker(worker), trace, kind };
+        self.submit(command, token.root, None).await.map(|_| ())
+    }
+
+    /// A receiver that changes whenever the run commits.
+    #[must_use]
+    pub fn watch(&self, run: RunId) -> watch::Receiver<Seen> {
+        self.hub.watch(run)
+    }
+
+    /// Waits until the run is closed, at most `wait`.
+    pub async fn closed(&self, run: RunId, wait: Duration) {
+        let mut receiver = self.hub.watch(run);
+        // The run may have closed before the watch began.
+        match self.store.heads(&[run]).await {
+            Ok(heads) if heads.first().is_none_or(|head| head.status.is_closed()) => return,
+            Ok(_) | Err(_) => {}
+        }
+        let closed = receiver.wait_for(|seen| seen.status.is_closed());
+        let _timed_out = tokio::time::timeout(wait, closed).await;
+    }
+
+    /// A run as it stands, with its state, if it is in this namespace.
+    pub async fn run(
+        &self,
+        namespace: NamespaceId,
+        run: RunId,
+    ) -> Result<(fulcrum_core::run::Run, RunHead), EngineError> {
+        let loaded = self.store.load(&[run]).await?.pop().flatten().ok_or(EngineError::RunNotFound(run))?;
+        if loaded.head.namespace != namespace {
+            return Err(EngineError::RunNotFound(run));
+        }
+        let (state, head, _) = restore(loaded)?;
+        Ok((state, head))
+    }
+
+    async fn address(&self, to: Addressed, kind: CommandKind) -> Result<(), EngineError> {
+        let head = self.store.heads(&[to.run]).await?.pop().ok_or(EngineError::RunNotFound(to.run))?;
+        if head.namespace != to.namespace {
+            return Err(EngineError::RunNotFound(to.run));
+        }
+        let pending = to.request.map(|client| pending(to.namespace, to.run.shard(), client));
+        let command = Command { run: to.run, actor: to.actor, trace: to.trace, kind };
+        match self.submit(command, head.root, pending).await {
+            Ok(_) | Err(EngineError::Lane(LaneError::Duplicate(_))) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn submit(
+        &self,
+        command: Command,
+        root: RunId,
+        pending: Option<PendingRequest>,
+    ) -> Result<Accepted, EngineError> {
+        if let Some(pending) = &pending
+            && let Some(record) = self.store.request(pending.namespace, &pending.key).await?
+        {
+            // Answered before: a closed run must not turn a repeated call into an error.
+            return Err(replay(record, pending));
+        }
+        match self.router.submit(command, root, pending.clone()).await {
+            Err(LaneError::Duplicate(record)) => match pending {
+                Some(pending) => Err(replay(*record, &pending)),
+                None => Err(LaneError::Duplicate(record).into()),
+            },
+            other => Ok(other?),
+        }
+    }
+}
+
+/// A command's addressee and sender.
+#[derive(Debug, Clone)]
+pub struct Addressed {
+    /// Who asks.
+    pub actor: Actor,
+    /// The caller's namespace: a run of another one does not exist.
+    pub namespace: NamespaceId,
+    /// The run.
+    pub run: RunId,
+    /// For replay of the answer.
+    pub request: Option<ClientRequest>,
+    /// The trace of the call.
+    pub trace: Option<TraceContext>,
+}
+
+/// A person's decision.
+#[derive(Debug, Clone)]
+pub enum Decided {
+    /// Yes.
+    Approved {
+        /// The edited version.
+        edited: Option<Payload>,
+    },
+    /// No.
+    Rejected,
+}
+
+
+fn replay(record: fulcrum_core::store::RequestRecord, pending: &PendingRequest) -> EngineError {
+    if record.digest == pending.digest {
+        LaneError::Duplicate(Box::new(record)).into()
+    } else {
+        EngineError::RequestIdReused(record.key.id)
+    }
+}
+
+fn pending(namespace: NamespaceId, shard: Shard, client: ClientRequest) -> PendingRequest {
+    PendingRequest { namespace, key: RequestKey { shard, id: client.id }, digest: client.digest }
+}
+
+/// A repeated request and a repeated key must meet in one shard, where they are unique.
+fn shard_for(request: &StartRequest) -> Result<Shard, EngineError> {
+    let shards = u64::from(request.shards.max(1));
+    let seed = match (&request.idempotency_key, &request.request) {
+        (Some(key), _) => Sha256::digest(format!("{}\0{key}", request.workflow)).into(),
+        (None, Some(client)) => Sha256::digest(&client.id).into(),
+        (None, None) => entropy()?,
+    };
+    let low = u64::from_be_bytes(seed[..8].try_into().expect("eight of thirty-two bytes"));
+    Ok(Shard(u16::try_from(low % shards).expect("a namespace has at most 4,096 shards")))
+}
+
+fn entropy() -> Result<[u8; 32], EngineError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
+    Ok(bytes)
+}

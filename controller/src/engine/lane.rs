@@ -1,0 +1,438 @@
+//! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fulcrum_core::decide::command::Mail;
+use fulcrum_core::decide::{Command, CommandKind};
+use fulcrum_core::event::Actor;
+use fulcrum_core::ids::{CommitId, MailId, RunId};
+use fulcrum_core::limits::Limits;
+use fulcrum_core::run::Run;
+use fulcrum_core::store::{Commit, CommitOutcome, FlushReport, JoinKey, LoadedRun, RunHead, Store, StoreError};
+use fulcrum_core::task::TaskOp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::cache::{CachedRun, RunCache};
+use super::catalog::{Catalog, Source};
+use super::dispatch::Waker;
+use super::item::{Item, LaneError};
+use super::reaper::Reassertion;
+use super::watch::{Seen, WatchHub};
+use super::work::{Want, Work};
+use crate::clock::{self, DatabaseClock};
+
+/// Sizes of a lane.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneOptions {
+    /// Commands in one flush. About 64 is the knee: beyond it a commit's fixed cost is already shared.
+    pub batch_commands_max: usize,
+    /// Runs kept in memory.
+    pub cached_runs_max: usize,
+    /// Internal follow-ups (mail) kept in memory; the mail loop finds what does not fit.
+    pub backlog_items_max: usize,
+    /// A snapshot is due when so many events have come since the last one.
+    pub snapshot_every_events: u64,
+    /// Decisions of one command that may lose a race before it is refused.
+    pub conflicts_max: u8,
+    /// Limits handed to the core.
+    pub limits: Limits,
+}
+
+/// A lane over a store.
+#[derive(Debug)]
+pub struct Lane<S, C> {
+    store: Arc<S>,
+    catalog: Arc<Catalog<C>>,
+    clock: Arc<DatabaseClock>,
+    hub: WatchHub,
+    waker: Waker,
+    reassertion: Reassertion,
+    options: LaneOptions,
+    cache: RunCache,
+    backlog: VecDeque<Item>,
+}
+
+impl<S: Store, C: Source> Lane<S, C> {
+    /// A lane with an empty cache.
+    #[must_use]
+    pub fn new(
+        store: Arc<S>,
+        catalog: Arc<Catalog<C>>,
+        clock: Arc<DatabaseClock>,
+        hub: WatchHub,
+        waker: Waker,
+        reassertion: Reassertion,
+        options: LaneOptions,
+    ) -> Self {
+        let cache = RunCache::new(options.cached_runs_max);
+        Self { store, catalog, clock, hub, waker, reassertion, options, cache, backlog: VecDeque::new() }
+    }
+
+    /// Works until `stop` is cancelled and everything queued by then is answered. Internal follow-ups that are still
+    /// in memory at that point are durable as mail and are left to the next controller.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Item>, stop: CancellationToken) {
+        loop {
+            if self.backlog.is_empty() {
+                tokio::select! {
+                    biased;
+                    item = queue.recv() => match item {
+                        Some(item) => self.backlog.push_back(item),
+                        None => return,
+                    },
+                    () = stop.cancelled(), if !queue.is_closed() => {
+                        queue.close();
+                        continue;
+                    }
+                }
+            }
+            while self.backlog.len() < self.options.batch_commands_max {
+                match queue.try_recv() {
+                    Ok(item) => self.backlog.push_back(item),
+                    Err(_) => break,
+                }
+            }
+            if stop.is_cancelled() {
+                queue.close();
+                self.backlog.retain(|item| item.reply.is_some());
+            }
+            let count = self.backlog.len().min(self.options.batch_commands_max);
+            let batch: Vec<Item> = self.backlog.drain(..count).collect();
+            self.process(batch).await;
+        }
+    }
+
+    /// One batch: load, decide, commit, act.
+    pub async fn process(&mut self, batch: Vec<Item>) {
+        let mut works = match self.open(batch).await {
+            Ok(works) => works,
+            Err((error, items)) => {
+                for item in items {
+                    item.answer(Err(LaneError::Store(error.clone())));
+                }
+                return;
+            }
+        };
+        for work in works.values_mut() {
+            if let Err(error) = self.decide(work).await {
+                work.fail(&LaneError::Store(error));
+            }
+        }
+        let mut commits = Vec::new();
+        let mut committing = Vec::new();
+        let mut discard: Vec<MailId> = Vec::new();
+        for (run, mut work) in works {
+            let (postponed, stale) = work.leftovers();
+            self.backlog.extend(postponed);
+            discard.extend(stale);
+            let commit = match work.merged() {
+                Some((merged, state, before)) => match commit_id() {
+                    Ok(id) => merged.commit(id, state, before, self.options.snapshot_every_events),
+                    Err(error) => {
+                        work.fail(&LaneError::Store(error));
+                        continue;
+                    }
+                },
+                None => {
+                    self.keep(run, work.unchanged());
+                    continue;
+                }
+            };
+            commits.push(commit);
+            committing.push(work);
+        }
+        if !commits.is_empty() {
+            self.commit(commits, committing).await;
+        }
+        if !discard.is_empty()
+            && let Err(error) = self.store.discard_mail(&discard).await
+        {
+            tracing::debug!(%error, "stale mail stays until it is met again");
+        }
+    }
+
+    /// Groups a batch by run and loads what is not cached.
+    async fn open(&mut self, batch: Vec<Item>) -> Result<BTreeMap<RunId, Work>, (StoreError, Vec<Item>)> {
+        let mut groups: BTreeMap<RunId, Vec<Item>> = BTreeMap::new();
+        for item in batch {
+            groups.entry(item.command.run).or_default().push(item);
+        }
+        let mut cached: BTreeMap<RunId, CachedRun> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (run, items) in &groups {
+            match self.cache.take(*run) {
+                Some(found) => {
+                    cached.insert(*run, found);
+                }
+                // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
+                None if items[0].conflicts == 0 && matches!(items[0].command.kind, CommandKind::Start(_)) => {}
+                None => missing.push(*run),
+            }
+        }
+        let mut corrupt: BTreeMap<RunId, StoreError> = BTreeMap::new();
+        if !missing.is_empty() {
+            match self.load(&missing, &mut corrupt).await {
+                Ok(loaded) => cached.extend(loaded),
+                Err(error) => return Err((error, groups.into_values().flatten().collect())),
+            }
+        }
+        let mut works = BTreeMap::new();
+        for (run, items) in groups {
+            if let Some(error) = corrupt.remove(&run) {
+                tracing::error!(%run, %error, "the run is corrupt and takes no commands");
+                for item in items {
+                    item.answer(Err(LaneError::Store(error.clone())));
+                }
+                continue;
+            }
+            let mut work = Work::new(run, cached.remove(&run), self.options.limits);
+            for item in items {
+                work.push(item);
+            }
+            works.insert(run, work);
+        }
+        Ok(works)
+    }
+
+    async fn load(
+        &self,
+        missing: &[RunId],
+        corrupt: &mut BTreeMap<RunId, StoreError>,
+    ) -> Result<Vec<(RunId, CachedRun)>, StoreError> {
+        let mut runs = Vec::new();
+        for loaded in self.store.load(missing).await?.into_iter().flatten() {
+            let id = loaded.head.run;
+            match restore(loaded) {
+                Ok((run, head, snapshot_seq)) => match self.catalog.plan(run.origin.definition).await? {
+                    Ok(plan) => {
+                        let payloads = BTreeMap::new();
+                        runs.push((id, CachedRun { run: Arc::new(run), head, plan, snapshot_seq, payloads }));
+                    }
+                    Err(problem) => {
+                        corrupt.insert(id, StoreError::Corrupt { run: id, problem });
+                    }
+                },
+                Err(error) => {
+                    corrupt.insert(id, error);
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Decides everything that waits in a work, fetching what the core asks for.
+    async fn decide(&self, work: &mut Work) -> Result<(), StoreError> {
+        loop {
+            match work.advance(self.clock.now()) {
+                Want::Nothing => return Ok(()),
+                Want::Plan(hash) => work.give_plan(self.catalog.plan(hash).await?),
+                Want::Contracts(namespace) => work.give_contracts(self.catalog.contracts(namespace).await?),
+                Want::Needs(namespace, needs) => {
+                    let references: Vec<_> = needs.payloads.into_iter().collect();
+                    if !references.is_empty() {
+                        for new in self.store.payloads(&references).await? {
+                            let value = new.payload.to_value().map_err(|e| StoreError::Corrupt {
+                                run: work.run,
+                                problem: format!("payload {} is not JSON: {e}", new.reference.id),
+                            })?;
+                            work.inputs_mut().payloads.insert(new.reference.id, Arc::new(value));
+                        }
+                    }
+                    for step in needs.joins {
+                        let root = work.root();
+                        let key = JoinKey { run: work.run, root, step: step.clone() };
+                        let outputs = self.store.join_outputs(&key).await?;
+                        work.inputs_mut().joins.insert(step, outputs);
+                    }
+                    for workflow in needs.workflows {
+                        let newest = self.catalog.newest(namespace, &workflow).await?;
+                        work.inputs_mut().workflows.insert(workflow, newest);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self, commits: Vec<Commit>, works: Vec<Work>) {
+        let heads: Vec<(RunHead, Option<u64>)> = commits
+            .iter()
+            .map(|commit| (commit.head.clone(), commit.snapshot.as_ref().map(|_| commit.head.last_seq)))
+            .collect();
+        let outcomes = match self.flush(commits).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                for mut work in works {
+                    work.fail(&LaneError::Store(error.clone()));
+                }
+                return;
+            }
+        };
+        for ((work, (head, snapshot)), outcome) in works.into_iter().zip(heads).zip(outcomes) {
+            match outcome {
+                Ok(CommitOutcome::Committed) => self.act(work, head, snapshot),
+                Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
+                Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
+                Ok(CommitOutcome::Duplicate(record)) => {
+                    let (taken, rest): (Vec<Item>, Vec<Item>) = work
+                        .into_items()
+                        .into_iter()
+                        .partition(|item| item.request.as_ref().is_some_and(|r| r.key == record.key));
+                    for item in taken {
+                        item.answer(Err(LaneError::Duplicate(Box::new(record.clone()))));
+                    }
+                    self.again(rest);
+                }
+                Ok(CommitOutcome::KeyTaken(holder)) => {
+                    for item in work.into_items() {
+                        item.answer(Err(LaneError::KeyTaken(holder)));
+                    }
+                }
+                Err(error) => {
+                    let mut work = work;
+                    work.fail(&LaneError::Store(error));
+                }
+            }
+        }
+    }
+
+    /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
+    async fn flush(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<CommitOutcome, StoreError>>, StoreError> {
+        const RETRIES_MAX: u32 = 3;
+        let mut retries = 0;
+        loop {
+            let sent_at = clock::monotonic();
+            match self.store.flush(commits.clone()).await {
+                Ok(report) => return Ok(self.after_flush(report, sent_at).into_iter().map(Ok).collect()),
+                Err(StoreError::Retry(reason)) if retries < RETRIES_MAX => {
+                    retries += 1;
+                    tracing::debug!(%reason, retries, "flush repeated");
+                }
+                Err(StoreError::Refused(reason)) if commits.len() > 1 => {
+                    tracing::warn!(%reason, commits = commits.len(), "flush refused; committing one by one");
+                    let mut outcomes = Vec::with_capacity(commits.len());
+                    for commit in commits {
+                        let sent_at = clock::monotonic();
+                        let outcome = self.store.flush(vec![commit]).await;
+                        outcomes.push(outcome.map(|report| {
+                            let mut alone = self.after_flush(report, sent_at);
+                            alone.pop().expect("a flush answers each commit")
+                        }));
+                    }
+                    return Ok(outcomes);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn after_flush(&mut self, report: FlushReport, sent_at: Instant) -> Vec<CommitOutcome> {
+        let received_at = clock::monotonic();
+        if let Some(jump) = self.clock.observe(report.now, received_at, received_at - sent_at) {
+            tracing::error!(?jump, "a clock jumped; holders of leases may re-assert them before anything is reaped");
+            self.reassertion.open();
+        }
+        for mail in report.join_mail {
+            self.follow_up(&mail);
+        }
+        report.outcomes
+    }
+
+    /// After the commit: wake polls, deliver mail, tell watchers, answer callers, keep the run.
+    fn act(&mut self, work: Work, head: RunHead, snapshot: Option<u64>) {
+        let run = head.run;
+        let mut snapshot_seq = 0;
+        let mut mail: Vec<Mail> = Vec::new();
+        if let Some((merged, _, before)) = work.merged() {
+            for op in merged.ready_tasks() {
+                match op {
+                    TaskOp::Create(task) => self.waker.ready(task.ready_at),
+                    TaskOp::Release { ready_at, .. } => self.waker.ready(*ready_at),
+                    TaskOp::Resume { .. } | TaskOp::Park { .. } | TaskOp::Remove { .. } => self.waker.ready(self.clock.now()),
+                }
+            }
+            mail.extend(merged.mail().iter().cloned());
+            snapshot_seq = snapshot.unwrap_or_else(|| before.map_or(0, |(_, seq)| seq));
+        }
+        for mail in &mail {
+            self.follow_up(mail);
+        }
+        self.hub.publish(run, Seen { version: head.version, status: head.status });
+        let closed = head.status.is_closed();
+        let cached = work.settle(head, snapshot_seq);
+        if !closed {
+            self.keep(run, cached);
+        }
+    }
+
+    fn follow_up(&mut self, mail: &Mail) {
+        if self.backlog.len() < self.options.backlog_items_max {
+            self.backlog.push_back(Item::internal(deliver(mail), mail.root));
+        }
+    }
+
+    /// Puts commands that lost a race back in line; they are decided on what is loaded next.
+    fn again(&mut self, items: Vec<Item>) {
+        for mut item in items.into_iter().rev() {
+            item.conflicts += 1;
+            if item.conflicts > self.options.conflicts_max {
+                let run = item.command.run;
+                item.answer(Err(LaneError::Contended(run)));
+            } else {
+                self.backlog.push_front(item);
+            }
+        }
+    }
+
+    fn keep(&mut self, run: RunId, cached: Option<CachedRun>) {
+        if let Some(cached) = cached {
+            self.cache.put(run, cached);
+        }
+    }
+}
+
+/// Mail as a command to its addressee.
+#[must_use]
+pub fn deliver(mail: &Mail) -> Command {
+    Command {
+        run: mail.to,
+        actor: Actor::Run(mail.from),
+        trace: None,
+        kind: CommandKind::Mail { id: mail.id, body: mail.body.clone() },
+    }
+}
+
+/// Folds a loaded run, verifying its hash chain on the way.
+pub fn restore(loaded: LoadedRun) -> Result<(Run, RunHead, u64), StoreError> {
+    let id = loaded.head.run;
+    let corrupt = |problem: String| StoreError::Corrupt { run: id, problem };
+    let (mut run, mut chain, snapshot_seq) = match loaded.snapshot {
+        Some(snapshot) => {
+            let run: Run = Run::from_bytes(&snapshot.state)
+                .map_err(|e| corrupt(format!("the snapshot does not decode: {e}")))?;
+            (Some(run), snapshot.chain, snapshot.seq)
+        }
+        None => (None, fulcrum_core::event::ChainHash::default(), 0),
+    };
+    for event in &loaded.events {
+        let envelope = event.open(id, chain).map_err(corrupt)?;
+        chain = event.hash;
+        match &mut run {
+            Some(run) => run.evolve(&envelope),
+            None => run = Some(Run::from_started(id, &envelope).ok_or_else(|| corrupt("the first event is not RunStarted".into()))?),
+        }
+    }
+    let run = run.ok_or_else(|| corrupt("the run has no events".into()))?;
+    if chain != loaded.head.chain || run.last_seq != loaded.head.last_seq {
+        return Err(corrupt(format!("the run row is at event {}, the timeline at {}", loaded.head.last_seq, run.last_seq)));
+    }
+    Ok((run, loaded.head, snapshot_seq))
+}
+
+fn commit_id() -> Result<CommitId, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
+    Ok(CommitId(Uuid::from_bytes(bytes)))
+}

@@ -1,0 +1,41 @@
+//! The backstop behind direct delivery of mail: finds what a crash, a full lane or a drain left lying.
+
+use std::sync::Arc;
+
+use fulcrum_core::store::{Store, StoreError};
+use fulcrum_core::time::Millis;
+use futures_util::future::join_all;
+
+use super::lane::deliver;
+use super::router::Router;
+
+/// The mail loop's state.
+#[derive(Debug)]
+pub struct Mailroom<S> {
+    store: Arc<S>,
+    router: Router,
+    older_than: Millis,
+    batch_rows_max: u32,
+}
+
+impl<S: Store> Mailroom<S> {
+    /// Delivers mail that has lain for `older_than`, at most `batch_rows_max` a sweep.
+    #[must_use]
+    pub fn new(store: Arc<S>, router: Router, older_than: Millis, batch_rows_max: u32) -> Self {
+        Self { store, router, older_than, batch_rows_max }
+    }
+
+    /// One sweep; returns how many pieces were delivered.
+    pub async fn sweep(&mut self) -> Result<usize, StoreError> {
+        let pending = self.store.pending_mail(self.older_than, self.batch_rows_max).await?;
+        let outcomes = join_all(pending.iter().map(|mail| self.router.settle(deliver(mail), mail.root))).await;
+        let mut delivered = 0;
+        for (mail, outcome) in pending.iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => delivered += 1,
+                Err(error) => tracing::debug!(%error, mail = %mail.id, "mail stays for the next sweep"),
+            }
+        }
+        Ok(delivered)
+    }
+}

@@ -1,0 +1,106 @@
+//! Puts the engine together and sets it going. The only place in the engine that spawns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::limits::Limits;
+use fulcrum_core::store::Store;
+use fulcrum_core::time::Millis;
+use tokio::sync::mpsc;
+
+use super::catalog::{Catalog, Source};
+use super::dispatch::{Dispatcher, Waker};
+use super::handle::Engine;
+use super::lane::{Lane, LaneOptions};
+use super::loops::{Deliver, Fire, Reap, Refresh};
+use super::mailroom::Mailroom;
+use super::reaper::{Reaper, Reassertion};
+use super::router::Router;
+use super::timers::Timers;
+use super::watch::WatchHub;
+use crate::clock::DatabaseClock;
+use crate::config::{LanesConfig, LeaseConfig, LoopsConfig};
+use crate::loops::{Board, Pace, drive};
+use crate::shutdown::{Stage, Tasks};
+
+/// Plans kept in memory.
+const PLANS_MAX: usize = 1_024;
+/// Polls that may wait for the dispatcher to look at them.
+const POLLS_QUEUED_MAX: usize = 8_192;
+/// Rows that one sweep of a loop takes.
+const SWEEP_ROWS_MAX: u32 = 256;
+/// Races that one command may lose before it is refused.
+const CONFLICTS_MAX: u8 = 20;
+/// Internal follow-ups that a lane keeps in memory.
+const BACKLOG_ITEMS_MAX: usize = 8_192;
+
+/// Sizes and periods of the engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Lanes.
+    pub lanes: LanesConfig,
+    /// Leases.
+    pub lease: LeaseConfig,
+    /// Loops.
+    pub loops: LoopsConfig,
+    /// Limits handed to the core.
+    pub limits: Limits,
+}
+
+/// Starts lanes, dispatcher and loops over a store. They end with `tasks`.
+#[must_use]
+pub fn start<S: Store, C: Source>(
+    store: Arc<S>,
+    source: C,
+    clock: Arc<DatabaseClock>,
+    options: &EngineOptions,
+    tasks: &Tasks,
+    board: &Arc<Board>,
+) -> Arc<Engine<S, C>> {
+    let catalog = Arc::new(Catalog::new(source, PLANS_MAX));
+    let hub = WatchHub::default();
+    let waker = Waker::default();
+    let reassertion = Reassertion::open_for(Duration::from_millis(options.lease.reassert_ms));
+    let lane_options = LaneOptions {
+        batch_commands_max: options.lanes.flush_commands_max as usize,
+        cached_runs_max: (options.lanes.cached_runs_max / options.lanes.count.max(1)) as usize,
+        snapshot_every_events: u64::from(options.lanes.snapshot_every_events),
+        backlog_items_max: BACKLOG_ITEMS_MAX,
+        conflicts_max: CONFLICTS_MAX,
+        limits: options.limits,
+    };
+    let lanes = (0..options.lanes.count.max(1)).map(|_| {
+        let (sender, queue) = mpsc::channel(options.lanes.queue_max as usize);
+        let lane = Lane::new(
+            Arc::clone(&store),
+            Arc::clone(&catalog),
+            Arc::clone(&clock),
+            hub.clone(),
+            waker.clone(),
+            reassertion.clone(),
+            lane_options,
+        );
+        tasks.spawn(Stage::Lanes, "lane", lane.run(queue, tasks.begins(Stage::Lanes)));
+        sender
+    });
+    let router = Router::new(lanes.collect());
+    let lease = Millis(options.lease.ttl_ms);
+    let (polls, arrivals) = mpsc::channel(POLLS_QUEUED_MAX);
+    let backstop = Duration::from_millis(options.loops.tick_ms);
+    let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&clock), waker, lease, backstop);
+    tasks.spawn(Stage::Polls, "dispatcher", dispatcher.run(arrivals, tasks.begins(Stage::Polls)));
+
+    let pace = |ms: u64| Pace::every(Duration::from_millis(ms));
+    let loops = &options.loops;
+    let stop = || tasks.begins(Stage::Loops);
+    let reaper = Reaper::new(Arc::clone(&store), router.clone(), reassertion, SWEEP_ROWS_MAX);
+    tasks.spawn(Stage::Loops, "reaper", drive(Reap(reaper), pace(loops.reaper_ms), Arc::clone(board), stop()));
+    let timers = Timers::new(Arc::clone(&store), router.clone(), SWEEP_ROWS_MAX);
+    tasks.spawn(Stage::Loops, "timers", drive(Fire(timers), pace(loops.timers_ms), Arc::clone(board), stop()));
+    let mail = Mailroom::new(Arc::clone(&store), router.clone(), Millis(loops.mail_ms), SWEEP_ROWS_MAX);
+    tasks.spawn(Stage::Loops, "mail", drive(Deliver(mail), pace(loops.mail_ms), Arc::clone(board), stop()));
+    let refresh = Refresh { store: Arc::clone(&store), catalog: Arc::clone(&catalog), hub: hub.clone() };
+    tasks.spawn(Stage::Loops, "refresh", drive(refresh, pace(loops.tick_ms), Arc::clone(board), stop()));
+
+    Arc::new(Engine { store, catalog, router, hub, clock, polls, lease, limits: options.limits })
+}

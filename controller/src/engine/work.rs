@@ -1,0 +1,344 @@
+//! One run's share of a batch: the commands that wait, decided in sequence on the run's state.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fulcrum_core::decide::command::MailBody;
+use fulcrum_core::decide::{Answer, CommandKind, Inputs, Needs, Rejection, decide};
+use fulcrum_core::definition::plan::Plan;
+use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, TaskId};
+use fulcrum_core::limits::Limits;
+use fulcrum_core::payload::{NewPayload, PayloadRef};
+use fulcrum_core::run::Run;
+use fulcrum_core::store::RunHead;
+use fulcrum_core::task::Lease;
+use fulcrum_core::time::Timestamp;
+
+use super::assemble::Merged;
+use super::cache::CachedRun;
+use super::catalog::Contracts;
+use super::item::{Accepted, Item, LaneError};
+
+/// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
+const CACHED_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
+
+/// A run with the commands that wait for it.
+#[derive(Debug)]
+pub struct Work {
+    /// The run.
+    pub run: RunId,
+    base: Option<(RunHead, u64)>,
+    state: Option<Arc<Run>>,
+    plan: Option<Arc<Plan>>,
+    inputs: Inputs,
+    contracts_loaded: bool,
+    waiting: VecDeque<Item>,
+    decided: Vec<(Item, Answer)>,
+    postponed: Vec<Item>,
+    discard: Vec<MailId>,
+    merged: Merged,
+}
+
+/// What a work wants before it can go on.
+#[derive(Debug)]
+pub enum Want {
+    /// Nothing: every command is decided or answered.
+    Nothing,
+    /// A plan.
+    Plan(DefinitionHash),
+    /// The contracts of a namespace.
+    Contracts(NamespaceId),
+    /// Whatever the core asked for.
+    Needs(NamespaceId, Box<Needs>),
+}
+
+impl Work {
+    /// Work on a run: `cached` is its state, or `None` when it does not exist.
+    #[must_use]
+    pub fn new(run: RunId, cached: Option<CachedRun>, limits: Limits) -> Self {
+        let mut inputs = Inputs {
+            now: Timestamp::default(),
+            entropy: [0; 32],
+            payloads: BTreeMap::new(),
+            joins: BTreeMap::new(),
+            contracts: Arc::default(),
+            workflows: BTreeMap::new(),
+            limits,
+        };
+        let (base, state, plan) = match cached {
+            Some(cached) => {
+                inputs.payloads = cached.payloads;
+                (Some((cached.head, cached.snapshot_seq)), Some(cached.run), Some(cached.plan))
+            }
+            None => (None, None, None),
+        };
+        Self {
+            run,
+            base,
+            state,
+            plan,
+            inputs,
+            contracts_loaded: false,
+            waiting: VecDeque::new(),
+            decided: Vec::new(),
+            postponed: Vec::new(),
+            discard: Vec::new(),
+            merged: Merged::default(),
+        }
+    }
+
+    /// Adds a command after those that wait already.
+    pub fn push(&mut self, item: Item) {
+        self.waiting.push_back(item);
+    }
+
+    /// Decides as far as the inputs reach.
+    pub fn advance(&mut self, now: Timestamp) -> Want {
+        self.inputs.now = now;
+        while let Some(item) = self.waiting.pop_front() {
+            match self.decide_one(item) {
+                Want::Nothing => {}
+                want @ (Want::Plan(_) | Want::Contracts(_) | Want::Needs(..)) => return want,
+            }
+        }
+        Want::Nothing
+    }
+
+    fn decide_one(&mut self, item: Item) -> Want {
+        if let Some(task) = fenced_task(&item.command.kind)
+            && self.merged.fences(task)
+        {
+            // A second command about one lease is decided on what the first one committed.
+            self.postponed.push(item);
+            return Want::Nothing;
+        }
+        let Some(subject) = subject(&item, self.state.as_deref()) else {
+            item.answer(Err(Rejection::RunNotFound(self.run).into()));
+            return Want::Nothing;
+        };
+        let Some(plan) = self.plan.clone() else {
+            self.waiting.push_front(item);
+            return Want::Plan(subject.definition);
+        };
+        if !self.contracts_loaded {
+            self.waiting.push_front(item);
+            return Want::Contracts(subject.namespace);
+        }
+        if let Err(e) = getrandom::fill(&mut self.inputs.entropy) {
+            tracing::error!(error = %e, "no entropy; refusing the command");
+            item.answer(Err(LaneError::Overloaded));
+            return Want::Nothing;
+        }
+        match decide(self.state.as_deref(), &plan, &item.command, &self.inputs) {
+            Ok((mut decision, next)) => {
+                let answer = std::mem::take(&mut decision.answer);
+                let next = Arc::new(next);
+                self.merged.add(decision, item.request.as_ref().map(|request| (request, next.as_ref())));
+                self.state = Some(next);
+                self.decided.push((item, answer));
+                Want::Nothing
+            }
+            Err(Rejection::Needs(needs)) => {
+                let needs = self.satisfy_locally(*needs);
+                self.waiting.push_front(item);
+                match needs {
+                    None => Want::Nothing,
+                    Some(needs) => Want::Needs(subject.namespace, Box::new(needs)),
+                }
+            }
+            Err(rejection) => {
+                self.note_discard(&item, &rejection);
+                item.answer(Err(rejection.into()));
+                Want::Nothing
+            }
+        }
+    }
+
+    /// Payloads that this very batch produced need no query. `None` when nothing is left to ask for.
+    fn satisfy_locally(&mut self, mut needs: Needs) -> Option<Needs> {
+        let merged = &self.merged;
+        let inputs = &mut self.inputs;
+        needs.payloads.retain(|reference| match merged.payload(reference.id).map(|new| new.payload.to_value()) {
+            Some(Ok(value)) => {
+                inputs.payloads.insert(reference.id, Arc::new(value));
+                false
+            }
+            Some(Err(_)) | None => true,
+        });
+        let empty = needs.payloads.is_empty() && needs.joins.is_empty() && needs.workflows.is_empty();
+        (!empty).then_some(needs)
+    }
+
+    /// Mail that can never be consumed is thrown away. A cancellation that overtook its child's start stays: it is
+    /// delivered again until the child exists.
+    fn note_discard(&mut self, item: &Item, rejection: &Rejection) {
+        if let CommandKind::Mail { id, .. } = &item.command.kind
+            && matches!(
+                rejection,
+                Rejection::RunClosed(_) | Rejection::Stale(_) | Rejection::AlreadyStarted(_) | Rejection::LeaseLost(_)
+            )
+        {
+            self.discard.push(*id);
+        }
+    }
+
+    /// Takes the plan that was wanted.
+    pub fn give_plan(&mut self, plan: Result<Arc<Plan>, String>) {
+        match plan {
+            Ok(plan) => self.plan = Some(plan),
+            Err(problem) => {
+                let run = self.run;
+                self.fail(&LaneError::Definition { run, problem });
+            }
+        }
+    }
+
+    /// Takes the contracts that were wanted.
+    pub fn give_contracts(&mut self, contracts: Contracts) {
+        self.inputs.contracts = contracts;
+        self.contracts_loaded = true;
+    }
+
+    /// The inputs, to be filled with what was needed.
+    pub fn inputs_mut(&mut self) -> &mut Inputs {
+        &mut self.inputs
+    }
+
+    /// Answers everything that is still undecided, and drops what was decided, with an error.
+    pub fn fail(&mut self, error: &LaneError) {
+        for item in self.waiting.drain(..).chain(self.postponed.drain(..)) {
+            item.answer(Err(error.clone()));
+        }
+        for (item, _) in self.decided.drain(..) {
+            item.answer(Err(error.clone()));
+        }
+        self.merged = Merged::default();
+    }
+
+    /// The merged decisions, if there is anything to commit.
+    #[must_use]
+    pub fn merged(&self) -> Option<(&Merged, &Run, Option<(&RunHead, u64)>)> {
+        let state = self.state.as_deref()?;
+        (!self.decided.is_empty() && !self.merged.is_empty())
+            .then(|| (&self.merged, state, self.base.as_ref().map(|(head, seq)| (head, *seq))))
+    }
+
+    /// The root of the run's family.
+    #[must_use]
+    pub fn root(&self) -> RunId {
+        self.state.as_ref().map_or(self.run, |run| run.origin.root)
+    }
+
+    /// Undecided commands that wait for the next batch, and mail to throw away.
+    pub fn leftovers(&mut self) -> (Vec<Item>, Vec<MailId>) {
+        (std::mem::take(&mut self.postponed), std::mem::take(&mut self.discard))
+    }
+
+    /// The commands, taken back for another decision: a race was lost.
+    #[must_use]
+    pub fn into_items(self) -> Vec<Item> {
+        self.decided.into_iter().map(|(item, _)| item).chain(self.waiting).chain(self.postponed).collect()
+    }
+
+    /// Answers the commands whose leases are lost and gives back the others.
+    #[must_use]
+    pub fn into_items_without(self, lost: &[Lease]) -> Vec<Item> {
+        let mut kept = Vec::new();
+        for item in self.into_items() {
+            match lease_of(&item.command.kind) {
+                Some(lease) if lost.contains(&lease) => {
+                    item.answer(Err(Rejection::LeaseLost(lease.task).into()));
+                }
+                Some(_) | None => kept.push(item),
+            }
+        }
+        kept
+    }
+
+    /// The commit went through: answers everybody and gives back the run for the cache.
+    pub fn settle(self, head: RunHead, snapshot_seq: u64) -> Option<CachedRun> {
+        for (item, answer) in self.decided {
+            item.answer(Ok(Accepted { answer, version: head.version }));
+        }
+        let mut payloads = self.inputs.payloads;
+        for new in self.merged.into_payloads() {
+            remember(&mut payloads, &new);
+        }
+        if payloads.len() > 256 {
+            payloads.clear();
+        }
+        Some(CachedRun { run: self.state?, head, plan: self.plan?, snapshot_seq, payloads })
+    }
+
+    /// Nothing was committed: gives back the run unchanged.
+    #[must_use]
+    pub fn unchanged(self) -> Option<CachedRun> {
+        let (head, snapshot_seq) = self.base?;
+        Some(CachedRun { run: self.state?, head, plan: self.plan?, snapshot_seq, payloads: self.inputs.payloads })
+    }
+}
+
+fn remember(payloads: &mut BTreeMap<PayloadId, Arc<serde_json::Value>>, new: &NewPayload) {
+    let PayloadRef { id, bytes, .. } = new.reference;
+    if bytes <= CACHED_PAYLOAD_BYTES_MAX
+        && let Ok(value) = new.payload.to_value()
+    {
+        payloads.insert(id, Arc::new(value));
+    }
+}
+
+struct Subject {
+    namespace: NamespaceId,
+    definition: DefinitionHash,
+}
+
+fn subject(item: &Item, state: Option<&Run>) -> Option<Subject> {
+    if let Some(run) = state {
+        return Some(Subject { namespace: run.origin.namespace, definition: run.origin.definition });
+    }
+    let start = match &item.command.kind {
+        CommandKind::Start(start) => start,
+        CommandKind::Mail { body: MailBody::Start(start), .. } => start,
+        CommandKind::Mail { body: MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue, .. }
+        | CommandKind::Report(_)
+        | CommandKind::AppendJournal(_)
+        | CommandKind::TaskDue(_)
+        | CommandKind::TimerFired { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::DecideReview(_)
+        | CommandKind::Cancel { .. } => return None,
+    };
+    Some(Subject { namespace: start.namespace, definition: start.definition })
+}
+
+/// The lease that a command depends on.
+fn lease_of(kind: &CommandKind) -> Option<Lease> {
+    match kind {
+        CommandKind::Report(report) => Some(report.lease),
+        CommandKind::AppendJournal(append) => Some(append.lease),
+        CommandKind::TaskDue(due) => {
+            due.seen.lease_nonce.map(|nonce| Lease { task: due.seen.task, seq: due.seen.lease_seq, nonce })
+        }
+        CommandKind::Start(_)
+        | CommandKind::TimerFired { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::DecideReview(_)
+        | CommandKind::Cancel { .. }
+        | CommandKind::Mail { .. } => None,
+    }
+}
+
+fn fenced_task(kind: &CommandKind) -> Option<TaskId> {
+    match kind {
+        CommandKind::TaskDue(due) => Some(due.seen.task),
+        CommandKind::Report(report) => Some(report.lease.task),
+        // Appends only add; several of one grant may share a batch.
+        CommandKind::AppendJournal(_)
+        | CommandKind::Start(_)
+        | CommandKind::TimerFired { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::DecideReview(_)
+        | CommandKind::Cancel { .. }
+        | CommandKind::Mail { .. } => None,
+    }
+}
