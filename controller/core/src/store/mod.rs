@@ -6,7 +6,9 @@
 //!
 //! Aggregates are locked in one order, each kind sorted by key: run, task, join. A commit changes one run.
 
+pub mod claim;
 pub mod commit;
+pub mod join;
 pub mod ops;
 pub mod reference;
 
@@ -19,7 +21,7 @@ pub use ops::{
 
 use crate::decide::JoinOutputs;
 use crate::decide::command::Mail;
-use crate::ids::{NamespaceId, RunId};
+use crate::ids::{MailId, NamespaceId, PayloadId, RunId, TimerId};
 use crate::payload::{NewPayload, PayloadRef};
 use crate::task::TaskRow;
 use crate::time::{Millis, Timestamp};
@@ -36,12 +38,15 @@ pub enum StoreError {
     /// The connection broke during COMMIT: read the runs' commit ids to learn the outcome.
     #[error("the outcome of a commit is unknown: {0}")]
     OutcomeUnknown(String),
-    /// The database is out of space or memory; shed load.
+    /// The database is out of space, memory or time; shed load.
     #[error("the database has no room: {0}")]
     Full(String),
     /// Stored bytes do not decode or do not match their hash; the run must be quarantined.
     #[error("stored data of run {run} is corrupt: {problem}")]
     Corrupt { run: RunId, problem: String },
+    /// A stored payload is missing or does not match its hash; the run that needs it must be quarantined.
+    #[error("stored payload {payload} is corrupt: {problem}")]
+    CorruptPayload { payload: PayloadId, problem: String },
     /// A mistake in Fulcrum or its schema; not retried.
     #[error("the database refused: {0}")]
     Refused(String),
@@ -56,6 +61,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Loads runs: newest snapshot and the events after it. `None` for a run that does not exist.
     fn load(&self, runs: &[RunId]) -> impl Future<Output = Result<Vec<Option<LoadedRun>>, StoreError>> + Send;
+
+    /// The rows of runs, without their timelines; runs that do not exist are left out.
+    fn heads(&self, runs: &[RunId]) -> impl Future<Output = Result<Vec<RunHead>, StoreError>> + Send;
 
     /// Loads payloads and verifies their hashes, in the order of `refs`.
     fn payloads(&self, refs: &[PayloadRef]) -> impl Future<Output = Result<Vec<NewPayload>, StoreError>> + Send;
@@ -90,6 +98,12 @@ pub trait Store: Send + Sync + 'static {
         older_than: Millis,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Mail>, StoreError>> + Send;
+
+    /// Throws away mail that its addressee can never consume (it is closed, or the mail is about something over).
+    fn discard_mail(&self, mail: &[MailId]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Throws away timers that mean nothing to their run any more.
+    fn discard_timers(&self, timers: &[TimerId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The stored answer of a request id in a shard's scope, if there is one.
     fn request(

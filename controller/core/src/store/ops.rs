@@ -49,8 +49,8 @@ pub struct JoinKey {
 }
 
 /// Change to a join row. After each, if `closed >= notify_at` (or, with `notify_on_failure`, at the first failure) and
-/// this was not yet announced, the parent is mailed `JoinProgressed` in the same transaction. The mail's id is
-/// derived from (parent, step, closed).
+/// this count was not yet announced, the parent is mailed `JoinProgressed` in the same transaction: once for every
+/// count from the threshold on. The mail's id is derived from (parent, step, closed). See [`super::join`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinOp {
     /// The join begins.

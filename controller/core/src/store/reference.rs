@@ -1,0 +1,231 @@
+//! The store's executable meaning, in memory: what every call does, without a database in the way.
+//!
+//! Deterministic: a manual clock ([`ReferenceStore::advance`]) and counted nonces. It holds everything under one
+//! mutex; no call waits for anything, so its futures are ready at once.
+
+mod flush;
+mod tasks;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::decide::JoinOutputs;
+use crate::decide::command::Mail;
+use crate::decide::decision::JoinItem;
+use crate::ids::{CommitId, MailId, NamespaceId, PayloadId, ReviewId, RunId, Shard, TaskId, TimerId};
+use crate::payload::{NewPayload, Payload, PayloadRef};
+use crate::store::commit::{Commit, LoadedRun, RequestKey, RequestRecord, RunHead, Snapshot, StoredEvent};
+use crate::store::join::JoinState;
+use crate::store::ops::{Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from};
+use crate::store::{FlushReport, Store, StoreError};
+use crate::task::{NewTask, TaskRow, TaskState};
+use crate::time::{Millis, Timestamp};
+
+/// An in-memory [`Store`].
+#[derive(Debug)]
+pub struct ReferenceStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Timestamp,
+    nonces: u64,
+    runs: BTreeMap<RunId, StoredRun>,
+    keys: BTreeMap<IdempotencyKey, RunId>,
+    payloads: BTreeMap<PayloadId, ([u8; 32], Payload)>,
+    tasks: BTreeMap<TaskId, StoredTask>,
+    timers: BTreeMap<TimerId, DueTimer>,
+    mail: BTreeMap<MailId, (Timestamp, Mail)>,
+    joins: BTreeMap<JoinKey, (JoinState, BTreeMap<u32, JoinItem>)>,
+    reviews: BTreeMap<ReviewId, ReviewRow>,
+    requests: BTreeMap<(NamespaceId, RequestKey), RequestRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct IdempotencyKey {
+    shard: Shard,
+    namespace: NamespaceId,
+    workflow: String,
+    key: String,
+}
+
+#[derive(Debug)]
+struct StoredRun {
+    head: RunHead,
+    commit: CommitId,
+    events: Vec<StoredEvent>,
+    snapshot: Option<Snapshot>,
+}
+
+#[derive(Debug)]
+struct StoredTask {
+    new: NewTask,
+    state: TaskState,
+    crash_count: u16,
+    close_left: Option<Millis>,
+    lease_seq: u64,
+    lease_nonce: Option<Uuid>,
+    worker: Option<crate::ids::WorkerId>,
+    granted_at: Option<Timestamp>,
+    lease_until: Timestamp,
+    close_by: Option<Timestamp>,
+}
+
+impl ReferenceStore {
+    /// An empty store whose clock stands at `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self { state: Mutex::new(State { now, ..State::default() }) }
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, span: Millis) {
+        let mut state = self.lock();
+        state.now = state.now.plus(span);
+    }
+
+    /// Open reviews, for tests that compare inboxes.
+    #[must_use]
+    pub fn open_reviews(&self) -> Vec<ReviewRow> {
+        self.lock().reviews.values().cloned().collect()
+    }
+
+    /// Every event of a run, for tests that fold them.
+    #[must_use]
+    pub fn timeline(&self, run: RunId) -> Vec<StoredEvent> {
+        self.lock().runs.get(&run).map(|stored| stored.events.clone()).unwrap_or_default()
+    }
+
+    /// No call leaves the state half-changed, so a panic elsewhere does not make it unfit for use.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn nonce(&mut self) -> Uuid {
+        self.nonces += 1;
+        nonce_from(self.nonces)
+    }
+
+    fn load(&self, run: RunId) -> Option<LoadedRun> {
+        let stored = self.runs.get(&run)?;
+        let after = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        Some(LoadedRun {
+            head: stored.head.clone(),
+            snapshot: stored.snapshot.clone(),
+            events: stored.events.iter().filter(|event| event.seq > after).cloned().collect(),
+            commit: stored.commit,
+        })
+    }
+
+    fn payload(&self, reference: PayloadRef) -> Result<NewPayload, StoreError> {
+        let corrupt = |problem: &str| StoreError::CorruptPayload { payload: reference.id, problem: problem.to_owned() };
+        let (hash, payload) = self.payloads.get(&reference.id).ok_or_else(|| corrupt("it is missing"))?;
+        if *hash != reference.hash || payload.hash() != reference.hash {
+            return Err(corrupt("its bytes do not match the hash under which it is referred to"));
+        }
+        Ok(NewPayload { reference, payload: payload.clone() })
+    }
+}
+
+fn first<T>(mut rows: Vec<T>, limit: u32) -> Vec<T> {
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    rows
+}
+
+impl Store for ReferenceStore {
+    async fn flush(&self, batch: Vec<Commit>) -> Result<FlushReport, StoreError> {
+        Ok(self.lock().flush(batch))
+    }
+
+    async fn load(&self, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, StoreError> {
+        let state = self.lock();
+        Ok(runs.iter().map(|run| state.load(*run)).collect())
+    }
+
+    async fn heads(&self, runs: &[RunId]) -> Result<Vec<RunHead>, StoreError> {
+        let state = self.lock();
+        Ok(runs.iter().filter_map(|run| state.runs.get(run)).map(|stored| stored.head.clone()).collect())
+    }
+
+    async fn payloads(&self, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, StoreError> {
+        let state = self.lock();
+        refs.iter().map(|reference| state.payload(*reference)).collect()
+    }
+
+    async fn join_outputs(&self, join: &JoinKey) -> Result<JoinOutputs, StoreError> {
+        let state = self.lock();
+        let items = state.joins.get(join).map(|(_, items)| items.values().cloned().collect()).unwrap_or_default();
+        Ok(JoinOutputs { items })
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest], lease: Millis) -> Result<Vec<GrantedTask>, StoreError> {
+        Ok(self.lock().claim(requests, lease))
+    }
+
+    async fn heartbeat(&self, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, StoreError> {
+        let mut state = self.lock();
+        Ok(beats.iter().map(|beat| state.beat(*beat, lease)).collect())
+    }
+
+    async fn due_tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
+        Ok(first(self.lock().due_tasks(), limit))
+    }
+
+    async fn due_timers(&self, limit: u32) -> Result<Vec<DueTimer>, StoreError> {
+        let state = self.lock();
+        let mut due: Vec<_> = state.timers.values().filter(|timer| timer.at <= state.now).cloned().collect();
+        due.sort_by_key(|timer| (timer.at, timer.timer));
+        Ok(first(due, limit))
+    }
+
+    async fn pending_mail(&self, older_than: Millis, limit: u32) -> Result<Vec<Mail>, StoreError> {
+        let state = self.lock();
+        let mut pending: Vec<_> =
+            state.mail.values().filter(|(sent, _)| sent.plus(older_than) <= state.now).cloned().collect();
+        pending.sort_by_key(|(sent, mail)| (*sent, mail.id));
+        Ok(first(pending.into_iter().map(|(_, mail)| mail).collect(), limit))
+    }
+
+    async fn discard_mail(&self, mail: &[MailId]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.mail.retain(|id, _| !mail.contains(id));
+        Ok(())
+    }
+
+    async fn discard_timers(&self, timers: &[TimerId]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.timers.retain(|id, _| !timers.contains(id));
+        Ok(())
+    }
+
+    async fn request(
+        &self,
+        namespace: NamespaceId,
+        request: &RequestKey,
+    ) -> Result<Option<RequestRecord>, StoreError> {
+        Ok(self.lock().requests.get(&(namespace, request.clone())).cloned())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.lock().now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_store_knows_no_run() {
+        let store = ReferenceStore::new(Timestamp::from_millis(5));
+        let run = RunId::new(Timestamp::from_millis(1), Shard(0), 1);
+        assert!(store.lock().load(run).is_none());
+        store.advance(Millis(2));
+        assert_eq!(store.lock().now, Timestamp::from_millis(7));
+    }
+}

@@ -1,0 +1,170 @@
+//! Committing: judge each commit in order, apply the winners one after the other.
+
+use std::collections::BTreeSet;
+
+use super::{IdempotencyKey, State, StoredRun};
+use crate::decide::command::Mail;
+use crate::ids::RunId;
+use crate::store::commit::{Commit, CommitOutcome, Expected, FlushReport, Snapshot};
+use crate::store::join::JoinBatch;
+use crate::store::ops::{DueTimer, JoinKey, ReviewOp, TimerOp};
+use crate::task::{Fence, TaskState};
+
+impl State {
+    pub(super) fn flush(&mut self, batch: Vec<Commit>) -> FlushReport {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut join_mail = Vec::new();
+        let mut changed = BTreeSet::new();
+        for commit in batch {
+            let outcome = self.judge(&commit, &changed);
+            if outcome == CommitOutcome::Committed {
+                changed.insert(commit.head.run);
+                join_mail.extend(self.apply(commit));
+            }
+            outcomes.push(outcome);
+        }
+        FlushReport { now: self.now, outcomes, join_mail }
+    }
+
+    /// A repeated request is told so first, because its answer is stored; then the key, the version and the leases.
+    fn judge(&self, commit: &Commit, changed: &BTreeSet<RunId>) -> CommitOutcome {
+        for request in &commit.requests {
+            if let Some(record) = self.requests.get(&(request.namespace, request.key.clone())) {
+                return CommitOutcome::Duplicate(record.clone());
+            }
+        }
+        if let Some(holder) = key_of(commit).and_then(|key| self.keys.get(&key))
+            && *holder != commit.head.run
+        {
+            return CommitOutcome::KeyTaken(*holder);
+        }
+        let version = self.runs.get(&commit.head.run).map(|stored| stored.head.version);
+        let fits = match commit.expected {
+            Expected::New => version.is_none(),
+            Expected::Version(expected) => version == Some(expected),
+        };
+        if !fits || changed.contains(&commit.head.run) {
+            return CommitOutcome::Conflict;
+        }
+        let lost: Vec<_> =
+            commit.fences.iter().filter(|fence| !self.holds(fence)).map(|fence| fence.lease).collect();
+        if lost.is_empty() { CommitOutcome::Committed } else { CommitOutcome::LeaseLost(lost) }
+    }
+
+    fn holds(&self, fence: &Fence) -> bool {
+        self.tasks.get(&fence.lease.task).is_some_and(|task| {
+            task.state == TaskState::Leased
+                && task.lease_seq == fence.lease.seq
+                && task.lease_nonce == Some(fence.lease.nonce)
+                && fence.holder.is_none_or(|holder| task.worker == Some(holder))
+        })
+    }
+
+    fn apply(&mut self, commit: Commit) -> Vec<Mail> {
+        let run = commit.head.run;
+        if let Some(key) = key_of(&commit) {
+            self.keys.insert(key, run);
+        }
+        for request in commit.requests {
+            self.requests.entry((request.namespace, request.key.clone())).or_insert(request);
+        }
+        for new in commit.payloads {
+            self.payloads.entry(new.reference.id).or_insert((new.reference.hash, new.payload));
+        }
+        for op in commit.tasks {
+            self.change_task(op);
+        }
+        for op in commit.timers {
+            match op {
+                TimerOp::Set { timer, run, root, step, purpose, at } => {
+                    self.timers.insert(timer, DueTimer { timer, run, root, step, purpose, at });
+                }
+                TimerOp::Clear { timer } => {
+                    self.timers.remove(&timer);
+                }
+            }
+        }
+        for op in commit.reviews {
+            match op {
+                ReviewOp::Open(row) => {
+                    self.reviews.entry(row.review).or_insert(row);
+                }
+                ReviewOp::Close { review } => {
+                    self.reviews.remove(&review);
+                }
+                ReviewOp::Escalate { .. } => {}
+            }
+        }
+        let join_mail = self.apply_joins(run, commit.joins);
+        for id in commit.consumed {
+            if self.mail.get(&id).is_some_and(|(_, mail)| mail.to == run) {
+                self.mail.remove(&id);
+            }
+        }
+        for mail in commit.mail.into_iter().chain(join_mail.iter().cloned()) {
+            self.mail.entry(mail.id).or_insert((self.now, mail));
+        }
+        let snapshot = commit.snapshot.map(|state| Snapshot {
+            seq: commit.head.last_seq,
+            chain: commit.head.chain,
+            state,
+        });
+        match self.runs.get_mut(&run) {
+            Some(stored) => {
+                stored.head.status = commit.head.status;
+                stored.head.version = commit.head.version;
+                stored.head.last_seq = commit.head.last_seq;
+                stored.head.chain = commit.head.chain;
+                stored.head.closed_at = commit.head.closed_at;
+                stored.commit = commit.id;
+                stored.events.extend(commit.events);
+                if snapshot.is_some() {
+                    stored.snapshot = snapshot;
+                }
+            }
+            None => {
+                let fresh = StoredRun { head: commit.head, commit: commit.id, events: commit.events, snapshot };
+                self.runs.insert(run, fresh);
+            }
+        }
+        join_mail
+    }
+
+    fn apply_joins(&mut self, by: RunId, ops: Vec<crate::store::ops::JoinOp>) -> Vec<Mail> {
+        let mut batch = JoinBatch::default();
+        let touched: BTreeSet<JoinKey> = ops.iter().map(|op| op.key().clone()).collect();
+        for key in touched {
+            if let Some((state, items)) = self.joins.get(&key) {
+                batch.states.insert(key.clone(), *state);
+                batch.known.extend(items.keys().map(|index| (key.clone(), *index)));
+            }
+        }
+        for op in ops {
+            batch.apply(by, op);
+        }
+        for key in batch.closed {
+            self.joins.remove(&key);
+        }
+        for (key, state) in batch.states {
+            self.joins.entry(key).or_insert((state, Default::default())).0 = state;
+        }
+        for ((key, index), item) in batch.items {
+            if let Some((_, items)) = self.joins.get_mut(&key) {
+                items.insert(index, item);
+            }
+        }
+        batch.mail
+    }
+}
+
+fn key_of(commit: &Commit) -> Option<IdempotencyKey> {
+    match (commit.expected, &commit.head.idempotency_key) {
+        (Expected::New, Some(key)) => Some(IdempotencyKey {
+            shard: commit.head.shard,
+            namespace: commit.head.namespace,
+            workflow: commit.head.workflow.clone(),
+            key: key.clone(),
+        }),
+        (Expected::New, None) | (Expected::Version(_), _) => None,
+    }
+}

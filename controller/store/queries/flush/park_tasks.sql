@@ -1,0 +1,6 @@
+-- The clock of start_to_close stops: what is left of it is kept for the next grant.
+update tasks
+set state = 'parked', lease_until = null, close_by = null, due_at = null,
+    close_left_ms = greatest(0, extract(epoch from close_by - clock_timestamp()) * 1000)::bigint
+from unnest($1::smallint[], $2::uuid[]) as w(shard, task_id)
+where tasks.shard = w.shard and tasks.task_id = w.task_id and tasks.state = 'leased'
