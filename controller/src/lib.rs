@@ -1,1 +1,17 @@
 //! The Fulcrum controller: engine shell, dispatch, loops, gRPC, identity.
+//!
+//! The controller is ownerless: any replica serves any call, and nothing that must be right depends on who leads. This
+//! crate holds everything that acts; what decides is `fulcrum-core`, what remembers is `fulcrum-store`.
+//!
+//! - [`server`]: connections, TLS, limits, the layer around every call; [`identity`]: who calls and what they may do.
+//! - [`loops`]: maintenance, one driver; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
+//! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
+
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod loops;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;

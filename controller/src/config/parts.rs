@@ -1,0 +1,165 @@
+//! The typed parts. Units are in the names. What each means is said once, in `default.toml`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fulcrum_core::limits::Limits;
+use fulcrum_core::time::Millis;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::server::ServerLimits;
+
+/// Everything. Made by [`load`](super::load()) only, and taken apart by `app.rs` only.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the parts carry their docs")]
+pub struct Config {
+    pub database: DatabaseConfig,
+    pub listen: ListenConfig,
+    pub identity: IdentityConfig,
+    pub server: ServerLimits,
+    pub limits: Limits,
+    pub lease: LeaseConfig,
+    pub lanes: LanesConfig,
+    pub loops: LoopsConfig,
+    pub retention: RetentionConfig,
+    pub telemetry: TelemetryConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+/// Where the state lives, and how many connections it may cost.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct DatabaseConfig {
+    pub url: SecretString,
+    pub control_connections_max: u32,
+    pub request_connections_max: u32,
+    pub report_connections_max: u32,
+    pub acquire_timeout_ms: u64,
+}
+
+/// Addresses to listen on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct ListenConfig {
+    pub grpc: SocketAddr,
+    pub enrol: SocketAddr,
+    pub http: SocketAddr,
+    pub grpc_endpoint: String,
+    pub enrol_endpoint: String,
+}
+
+/// Certificates and join tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct IdentityConfig {
+    pub server_names: Vec<String>,
+    pub certificate_life_s: u64,
+    pub server_certificate_life_s: u64,
+    pub join_token_life_s: u64,
+}
+
+/// Leases of tasks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct LeaseConfig {
+    pub ttl_ms: u64,
+    pub heartbeat_ms: u64,
+    pub reassert_ms: u64,
+}
+
+/// Lanes and group commit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct LanesConfig {
+    pub count: u32,
+    pub queue_max: u32,
+    pub flush_commands_max: u32,
+    pub cached_runs_max: u32,
+    pub snapshot_every_events: u32,
+}
+
+/// Periods of the maintenance loops.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct LoopsConfig {
+    pub tick_ms: u64,
+    pub reaper_ms: u64,
+    pub timers_ms: u64,
+    pub mail_ms: u64,
+    pub identity_ms: u64,
+    pub certificates_ms: u64,
+    pub partitions_ms: u64,
+    pub retention_ms: u64,
+}
+
+/// How long closed runs are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct RetentionConfig {
+    pub days: u32,
+}
+
+/// Logs and traces.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct TelemetryConfig {
+    pub log_filter: String,
+    pub log_format: LogFormat,
+    pub otlp_endpoint: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The end of the process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct ShutdownConfig {
+    pub deadline_ms: u64,
+}
+
+impl IdentityConfig {
+    /// Life of a caller's certificate.
+    #[must_use]
+    pub fn certificate_life(&self) -> Millis {
+        Millis::from_secs(self.certificate_life_s)
+    }
+
+    /// Life of a controller's own certificate.
+    #[must_use]
+    pub fn server_certificate_life(&self) -> Millis {
+        Millis::from_secs(self.server_certificate_life_s)
+    }
+
+    /// Life of a join token when none is asked for.
+    #[must_use]
+    pub fn join_token_life(&self) -> Millis {
+        Millis::from_secs(self.join_token_life_s)
+    }
+}
+
+impl ShutdownConfig {
+    /// The deadline of the whole shutdown.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}

@@ -1,0 +1,195 @@
+//! What types cannot say.
+
+use std::fmt;
+
+use super::parts::Config;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.key, self.problem)
+    }
+}
+
+/// Everything that is wrong.
+#[must_use]
+pub fn validate(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut require = |fine: bool, key: &'static str, problem: String| {
+        if !fine {
+            problems.push(Problem { key, problem });
+        }
+    };
+    let Config {
+        database,
+        listen,
+        identity,
+        server,
+        limits,
+        lease,
+        lanes,
+        loops,
+        retention,
+        telemetry,
+        shutdown,
+    } = config;
+
+    for (key, value) in [
+        (
+            "database.control_connections_max",
+            database.control_connections_max,
+        ),
+        (
+            "database.request_connections_max",
+            database.request_connections_max,
+        ),
+        (
+            "database.report_connections_max",
+            database.report_connections_max,
+        ),
+        ("server.handshakes_max", server.handshakes_max),
+        ("server.connections_max", server.connections_max),
+        (
+            "server.connections_per_ip_max",
+            server.connections_per_ip_max,
+        ),
+        (
+            "server.streams_per_connection_max",
+            server.streams_per_connection_max,
+        ),
+        ("server.unary_calls_max", server.unary_calls_max),
+        ("server.waiting_calls_max", server.waiting_calls_max),
+        ("limits.payload_bytes_max", limits.payload_bytes_max),
+        ("limits.page_rows_max", limits.page_rows_max),
+        ("limits.lease_batch_max", limits.lease_batch_max),
+        ("lanes.count", lanes.count),
+        ("lanes.queue_max", lanes.queue_max),
+        ("lanes.flush_commands_max", lanes.flush_commands_max),
+        ("lanes.cached_runs_max", lanes.cached_runs_max),
+        ("lanes.snapshot_every_events", lanes.snapshot_every_events),
+        ("retention.days", retention.days),
+    ] {
+        require(value > 0, key, "must be at least 1".to_owned());
+    }
+    for (key, value, min) in [
+        (
+            "database.acquire_timeout_ms",
+            database.acquire_timeout_ms,
+            1,
+        ),
+        (
+            "server.handshake_timeout_ms",
+            server.handshake_timeout_ms,
+            1,
+        ),
+        (
+            "server.connection_age_max_ms",
+            server.connection_age_max_ms,
+            10_000,
+        ),
+        (
+            "server.unary_deadline_max_ms",
+            server.unary_deadline_max_ms,
+            1_000,
+        ),
+        ("server.long_poll_max_ms", server.long_poll_max_ms, 1_000),
+        ("lease.heartbeat_ms", lease.heartbeat_ms, 100),
+        (
+            "identity.certificate_life_s",
+            identity.certificate_life_s,
+            60,
+        ),
+        (
+            "identity.server_certificate_life_s",
+            identity.server_certificate_life_s,
+            60,
+        ),
+        ("identity.join_token_life_s", identity.join_token_life_s, 10),
+        ("loops.tick_ms", loops.tick_ms, 50),
+        ("loops.reaper_ms", loops.reaper_ms, 50),
+        ("loops.timers_ms", loops.timers_ms, 50),
+        ("loops.mail_ms", loops.mail_ms, 50),
+        ("loops.identity_ms", loops.identity_ms, 50),
+        ("loops.certificates_ms", loops.certificates_ms, 1_000),
+        ("loops.partitions_ms", loops.partitions_ms, 1_000),
+        ("loops.retention_ms", loops.retention_ms, 1_000),
+        ("shutdown.deadline_ms", shutdown.deadline_ms, 1_000),
+    ] {
+        require(
+            value >= min,
+            key,
+            format!("is {value}; must be at least {min}"),
+        );
+    }
+    require(
+        lease.ttl_ms >= 3 * lease.heartbeat_ms,
+        "lease.ttl_ms",
+        format!(
+            "is {}; must be at least three times lease.heartbeat_ms ({})",
+            lease.ttl_ms, lease.heartbeat_ms
+        ),
+    );
+    require(
+        lease.reassert_ms >= lease.ttl_ms,
+        "lease.reassert_ms",
+        format!(
+            "is {}; must be at least lease.ttl_ms ({})",
+            lease.reassert_ms, lease.ttl_ms
+        ),
+    );
+    require(
+        loops.identity_ms <= 2_000,
+        "loops.identity_ms",
+        format!(
+            "is {}; revocation is promised within 2000 ms",
+            loops.identity_ms
+        ),
+    );
+    require(
+        server.message_in_bytes_max >= limits.payload_bytes_max.saturating_add(64 * 1024),
+        "server.message_in_bytes_max",
+        "must exceed limits.payload_bytes_max by at least 64 KiB, or payloads of the allowed size cannot arrive".to_owned(),
+    );
+    require(
+        !identity.server_names.is_empty(),
+        "identity.server_names",
+        "must name at least one".to_owned(),
+    );
+    let apart = listen.grpc.port() == 0 || listen.grpc != listen.enrol;
+    require(
+        apart,
+        "listen.enrol",
+        "must differ from listen.grpc; enrolment has a listener of its own".to_owned(),
+    );
+    let otlp = telemetry.otlp_endpoint.as_str();
+    require(
+        otlp.is_empty() || otlp.starts_with("http://") || otlp.starts_with("https://"),
+        "telemetry.otlp_endpoint",
+        format!("is `{otlp}`; write http://host:4317"),
+    );
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let mut config = load(&Sources::default()).expect("valid");
+        config.lease.ttl_ms = 20_000;
+        config.lanes.count = 0;
+        config.loops.identity_ms = 5_000;
+        let keys: Vec<_> = validate(&config).iter().map(|p| p.key).collect();
+        assert_eq!(keys, ["lanes.count", "lease.ttl_ms", "loops.identity_ms"]);
+    }
+}

@@ -1,0 +1,5 @@
+//! Integration tests of the controller's outer shell: real sockets, real TLS.
+
+mod harness;
+mod shutdown;
+mod trust;
