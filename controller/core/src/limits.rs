@@ -18,8 +18,16 @@ pub struct Limits {
     pub run_depth_max: u16,
     /// Length of one expression, in bytes.
     pub expression_bytes_max: u32,
+    /// Nesting of one expression: brackets in its text, operators and calls in its tree.
+    pub expression_depth_max: u32,
+    /// Work of one evaluation: one step per node visited, more for long texts.
+    pub expression_steps_max: u32,
     /// Length of a definition's source, in bytes.
     pub definition_bytes_max: u32,
+    /// Steps written in one definition, nested ones included.
+    pub definition_steps_max: u32,
+    /// Nesting of blocks in one definition.
+    pub definition_depth_max: u32,
     /// Operations in one task's journal.
     pub journal_operations_max: u32,
     /// Open waits (signals, reviews, sleeps) in one run.
@@ -47,7 +55,11 @@ impl Default for Limits {
             foreach_items_max: 100_000,
             run_depth_max: 16,
             expression_bytes_max: 4 * 1024,
+            expression_depth_max: 64,
+            expression_steps_max: 2_000_000,
             definition_bytes_max: 256 * 1024,
+            definition_steps_max: 1_000,
+            definition_depth_max: 16,
             journal_operations_max: 10_000,
             open_waits_max: 256,
             signals_buffered_max: 1_000,

@@ -11,3 +11,4 @@ pub mod model;
 pub mod parse;
 pub mod plan;
 pub mod schema;
+pub(crate) mod walk;
