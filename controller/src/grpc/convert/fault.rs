@@ -1,0 +1,124 @@
+//! What the engine's and the store's errors mean to a caller.
+
+use std::time::Duration;
+
+use fulcrum_core::decide::Rejection;
+use fulcrum_core::store::StoreError;
+use fulcrum_proto::common::v1::{ErrorReason, ItemError};
+use tonic::Code;
+
+use crate::engine::handle::EngineError;
+use crate::engine::item::LaneError;
+use crate::engine::token::InvalidToken;
+use crate::server::fault::Fault;
+
+/// When an overloaded or interrupted controller should be asked again.
+const COME_BACK: Duration = Duration::from_millis(500);
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Lane(error) => error.into(),
+            EngineError::Store(error) => error.into(),
+            EngineError::RequestIdReused(_) => {
+                Fault::new(Code::AlreadyExists, ErrorReason::RequestIdReused, error.to_string())
+            }
+            EngineError::RunNotFound(run) => Fault::not_found(ErrorReason::RunNotFound, "run", run),
+            EngineError::PayloadTooLarge { max, actual } => {
+                Fault::new(Code::InvalidArgument, ErrorReason::PayloadTooLarge, error.to_string())
+                    .fact("limit", "payload_bytes_max")
+                    .fact("max", max.to_string())
+                    .fact("actual", actual.to_string())
+            }
+            EngineError::PayloadInvalid(_) => Fault::field("payload", error.to_string()),
+        }
+    }
+}
+
+impl From<LaneError> for Fault {
+    fn from(error: LaneError) -> Self {
+        match error {
+            LaneError::Rejected(rejection) => rejection.into(),
+            LaneError::Duplicate(_) => {
+                Fault::new(Code::AlreadyExists, ErrorReason::RequestIdReused, error.to_string())
+            }
+            LaneError::KeyTaken(_) => {
+                Fault::new(Code::AlreadyExists, ErrorReason::IdempotencyKeyReused, error.to_string())
+            }
+            LaneError::Overloaded | LaneError::Contended(_) => {
+                Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, error.to_string()).retry_after(COME_BACK)
+            }
+            LaneError::Draining => Fault::unavailable(ErrorReason::Draining, error.to_string(), COME_BACK),
+            LaneError::Store(error) => error.into(),
+            LaneError::Definition { .. } => Fault::internal(&error),
+        }
+    }
+}
+
+impl From<Rejection> for Fault {
+    fn from(rejection: Rejection) -> Self {
+        let text = rejection.to_string();
+        match rejection {
+            Rejection::RunNotFound(run) => Fault::not_found(ErrorReason::RunNotFound, "run", run),
+            Rejection::RunClosed(_) => Fault::new(Code::FailedPrecondition, ErrorReason::RunClosed, text),
+            Rejection::LeaseLost(_) => Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text),
+            Rejection::ReviewNotOpen(_) => Fault::new(Code::FailedPrecondition, ErrorReason::ReviewClosed, text),
+            Rejection::ReviewChanged { .. } => Fault::new(Code::FailedPrecondition, ErrorReason::ReviewChanged, text),
+            Rejection::NotEditable(_) => Fault::field("edited", text),
+            Rejection::InvalidInput(_) => {
+                let mut fault = Fault::new(Code::InvalidArgument, ErrorReason::InputSchemaMismatch, text.clone());
+                fault.fields.push(("spec.input".to_owned(), text));
+                fault
+            }
+            Rejection::LimitExceeded { limit, max, actual } => {
+                Fault::new(Code::ResourceExhausted, ErrorReason::LimitExceeded, text)
+                    .fact("limit", limit)
+                    .fact("max", max.to_string())
+                    .fact("actual", actual.to_string())
+            }
+            Rejection::JournalConflict { .. } => {
+                Fault::new(Code::InvalidArgument, ErrorReason::JournalInputChanged, text)
+            }
+            Rejection::Stale(_) => Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text),
+            // The lane settles both before anybody is answered.
+            Rejection::Needs(_) | Rejection::AlreadyStarted(_) => Fault::internal(&text),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let unavailable = |text: &str| Fault::unavailable(ErrorReason::StoreUnavailable, text, COME_BACK);
+        match error {
+            StoreError::Unavailable(_) => unavailable("the database cannot be reached; the call may be repeated"),
+            StoreError::Retry(_) => unavailable("the database is contended; the call may be repeated"),
+            StoreError::OutcomeUnknown(_) => {
+                unavailable("the outcome is not known yet; repeat the call with the same request id")
+            }
+            StoreError::Full(_) => {
+                let text = "the database has no room; nothing was accepted";
+                Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, text).retry_after(COME_BACK)
+            }
+            StoreError::Corrupt { .. } | StoreError::CorruptPayload { .. } | StoreError::Refused(_) => {
+                Fault::internal(&error)
+            }
+        }
+    }
+}
+
+impl From<InvalidToken> for Fault {
+    fn from(error: InvalidToken) -> Self {
+        // Another's lease looks exactly like one that does not exist.
+        Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, error.to_string())
+    }
+}
+
+/// A fault as one item's error in a batch.
+#[must_use]
+pub fn item_error(fault: Fault) -> ItemError {
+    ItemError {
+        reason: fault.reason.into(),
+        message: fault.message,
+        retry_after: fault.retry_after.and_then(|span| prost_types::Duration::try_from(span).ok()),
+    }
+}

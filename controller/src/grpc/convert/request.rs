@@ -1,0 +1,39 @@
+//! Ids and request ids.
+
+use std::str::FromStr;
+
+use fulcrum_core::ids::{InvalidId, RunId};
+use fulcrum_proto::common::v1::ErrorReason;
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use crate::engine::handle::ClientRequest;
+use crate::server::fault::Fault;
+
+/// Longest request id, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// A client's request id with the digest of its call; `None` when it gave none.
+pub fn client_request(method: &str, id: &str, body: &impl Message) -> Result<Option<ClientRequest>, Fault> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    if id.len() > REQUEST_ID_BYTES_MAX {
+        return Err(Fault::field("request_id", format!("must have at most {REQUEST_ID_BYTES_MAX} bytes")));
+    }
+    let mut hash = Sha256::new();
+    hash.update((method.len() as u64).to_be_bytes());
+    hash.update(method);
+    hash.update(body.encode_to_vec());
+    Ok(Some(ClientRequest { id: id.to_owned(), digest: hash.finalize().into() }))
+}
+
+/// A run id; what is not one names a run that does not exist.
+pub fn run_id(text: &str) -> Result<RunId, Fault> {
+    RunId::from_str(text).map_err(|_| Fault::not_found(ErrorReason::RunNotFound, "run", text))
+}
+
+/// Any other id.
+pub fn id<T: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|error: InvalidId| Fault::field(field, error.to_string()))
+}

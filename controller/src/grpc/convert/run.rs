@@ -1,0 +1,196 @@
+//! Runs and their steps.
+
+use std::collections::BTreeMap;
+
+use fulcrum_core::event::Activity;
+use fulcrum_core::ids::PayloadId;
+use fulcrum_core::payload::{Payload, PayloadRef};
+use fulcrum_core::run::{Run, StepState, StepStatus};
+use fulcrum_core::store::{RunHead, RunStatus};
+use fulcrum_proto::common::v1 as common;
+use fulcrum_proto::workflow::v1 as wire;
+
+use super::{failure, payload, time};
+use crate::identity::{IdentityId, Role};
+
+/// How much of a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The run with its input and output.
+    Run,
+    /// And its steps with their outputs.
+    Steps,
+}
+
+/// Payloads by id, for [`run`].
+pub type Payloads = BTreeMap<PayloadId, Payload>;
+
+/// The payloads that showing a run needs.
+#[must_use]
+pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
+    let mut references: Vec<PayloadRef> = run.origin.input.into_iter().chain(run.output).collect();
+    if detail == Detail::Steps {
+        references.extend(run.steps.iter().filter_map(|step| step.output));
+    }
+    references.sort_unstable();
+    references.dedup();
+    references
+}
+
+/// A run for the wire, in full.
+#[must_use]
+pub fn run(namespace: &str, run: &Run, head: &RunHead, payloads: &Payloads, detail: Detail) -> wire::Run {
+    let find = |reference: Option<PayloadRef>| find(payloads, reference);
+    let steps = match detail {
+        Detail::Run => Vec::new(),
+        Detail::Steps => {
+            let mut steps: Vec<&StepState> = run.steps.iter().collect();
+            steps.sort_by_key(|step| step.opened_seq);
+            steps.into_iter().map(|state| step(run, state, payloads)).collect()
+        }
+    };
+    let origin = &run.origin;
+    wire::Run {
+        input: find(origin.input),
+        output: find(run.output),
+        failure: run.failure.as_ref().map(failure::failure).or_else(|| cancelled(run)),
+        steps,
+        parent_step_key: origin.parent.as_ref().map(|parent| parent.step.to_string()).unwrap_or_default(),
+        trace_id: origin.trace.map(|trace| hex::encode(trace.trace_id)).unwrap_or_default(),
+        waiting_for: waiting_for(run),
+        ..summary(namespace, head)
+    }
+}
+
+/// A run for the wire, as listings show it.
+#[must_use]
+pub fn summary(namespace: &str, head: &RunHead) -> wire::Run {
+    wire::Run {
+        run_id: head.run.to_string(),
+        namespace: namespace.to_owned(),
+        workflow: head.workflow.clone(),
+        definition_hash: head.definition.to_string(),
+        status: status(head.status).into(),
+        started_at: Some(time::instant(head.started_at)),
+        closed_at: head.closed_at.map(time::instant),
+        parent_run_id: head.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+        version: head.version,
+        idempotency_key: head.idempotency_key.clone().unwrap_or_default(),
+        ..wire::Run::default()
+    }
+}
+
+/// A run's status for the wire.
+#[must_use]
+pub fn status(status: RunStatus) -> wire::RunStatus {
+    match status {
+        RunStatus::Running => wire::RunStatus::Running,
+        RunStatus::Cancelling => wire::RunStatus::Cancelling,
+        RunStatus::Completed => wire::RunStatus::Completed,
+        RunStatus::Failed => wire::RunStatus::Failed,
+        RunStatus::Cancelled => wire::RunStatus::Cancelled,
+    }
+}
+
+fn cancelled(run: &Run) -> Option<common::Failure> {
+    let reason = run.cancel_reason.as_ref().filter(|_| run.status == RunStatus::Cancelled)?;
+    Some(common::Failure {
+        class: common::FailureClass::Fatal.into(),
+        code: fulcrum_core::failure::code::CANCELLED.to_owned(),
+        message: reason.clone(),
+        ..common::Failure::default()
+    })
+}
+
+/// What the innermost open steps wait for.
+fn waiting_for(run: &Run) -> String {
+    let leaves = run.open_steps().filter(|step| match step.activity {
+        Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) | None => false,
+        Some(
+            Activity::Call(_)
+            | Activity::Review(_)
+            | Activity::Sleep { .. }
+            | Activity::Wait { .. }
+            | Activity::Foreach(_)
+            | Activity::Child { .. },
+        ) => true,
+    });
+    let texts: Vec<String> = leaves
+        .take(5)
+        .filter_map(|step| Some(format!("{}: {}", step.key.path, run.waiting_for(&step.key)?)))
+        .collect();
+    texts.join("; ")
+}
+
+fn step(run: &Run, state: &StepState, payloads: &Payloads) -> wire::StepState {
+    let capability = match &state.activity {
+        Some(Activity::Call(call)) => call.capability.clone(),
+        Some(
+            Activity::Review(_)
+            | Activity::Sleep { .. }
+            | Activity::Wait { .. }
+            | Activity::Parallel
+            | Activity::Switch { .. }
+            | Activity::Try
+            | Activity::Foreach(_)
+            | Activity::Child { .. },
+        )
+        | None => String::new(),
+    };
+    let worker = state.reported.as_ref().map(|grant| IdentityId(grant.worker.0).type_id(Role::Executor));
+    wire::StepState {
+        step_key: state.key.to_string(),
+        kind: state.activity.as_ref().map_or(wire::StepKind::Unspecified, kind).into(),
+        status: step_status(state).into(),
+        attempt: state.attempt,
+        waiting_for: run.waiting_for(&state.key).unwrap_or_default(),
+        started_at: Some(time::instant(state.opened_at)),
+        finished_at: state.closed_at.map(time::instant),
+        output: find(payloads, state.output),
+        failure: state.failure.as_ref().map(failure::failure),
+        capability,
+        worker_id: worker.unwrap_or_default(),
+    }
+}
+
+fn step_status(state: &StepState) -> wire::StepStatus {
+    match state.status {
+        StepStatus::Open => match &state.activity {
+            Some(Activity::Call(_)) if !state.parked => wire::StepStatus::Ready,
+            Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => wire::StepStatus::Running,
+            Some(
+                Activity::Call(_)
+                | Activity::Review(_)
+                | Activity::Sleep { .. }
+                | Activity::Wait { .. }
+                | Activity::Foreach(_)
+                | Activity::Child { .. },
+            )
+            | None => wire::StepStatus::Waiting,
+        },
+        StepStatus::Completed => wire::StepStatus::Completed,
+        StepStatus::Skipped => wire::StepStatus::Skipped,
+        StepStatus::Failed | StepStatus::Absorbed => wire::StepStatus::Failed,
+        StepStatus::Cancelled => wire::StepStatus::Cancelled,
+    }
+}
+
+/// The kind of step behind an activity.
+#[must_use]
+pub fn kind(activity: &Activity) -> wire::StepKind {
+    match activity {
+        Activity::Call(_) => wire::StepKind::Call,
+        Activity::Review(_) => wire::StepKind::Review,
+        Activity::Sleep { .. } => wire::StepKind::Sleep,
+        Activity::Wait { .. } => wire::StepKind::Wait,
+        Activity::Parallel => wire::StepKind::Parallel,
+        Activity::Switch { .. } => wire::StepKind::Switch,
+        Activity::Try => wire::StepKind::Try,
+        Activity::Foreach(_) => wire::StepKind::Foreach,
+        Activity::Child { .. } => wire::StepKind::Run,
+    }
+}
+
+fn find(payloads: &Payloads, reference: Option<PayloadRef>) -> Option<common::Payload> {
+    payloads.get(&reference?.id).cloned().map(payload::payload)
+}

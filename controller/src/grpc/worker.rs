@@ -1,0 +1,248 @@
+//! `WorkerService`: what workers call. The lease is the key, so there are no request ids here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::decide::command::ReportOutcome;
+use fulcrum_core::ids::WorkerId;
+use fulcrum_core::store::BeatOutcome;
+use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_proto::worker::v1 as wire;
+use fulcrum_proto::worker::v1::worker_service_server::WorkerService;
+use futures_util::future::join_all;
+use tonic::{Code, Request, Response, Status};
+
+use super::convert::{failure, fault, operation, payload, time, trace};
+use super::registration::Registrations;
+use crate::engine::delivery::Delivery;
+use crate::engine::token::LeaseToken;
+use crate::server::authorize::Caller;
+use crate::server::fault::Fault;
+use crate::{PgEngine, grpc::caller};
+
+/// Reports in one call.
+const REPORT_BATCH_MAX: usize = 256;
+/// Operations in one append.
+const JOURNAL_BATCH_MAX: usize = 100;
+/// Leases in one heartbeat.
+const HEARTBEAT_BATCH_MAX: usize = 4_096;
+/// Longest wait of a lease call.
+const LEASE_WAIT_MAX: Duration = Duration::from_secs(50);
+
+/// The service.
+pub struct Workers {
+    /// The engine.
+    pub engine: Arc<PgEngine>,
+    /// What each worker serves, and certificates.
+    pub registrations: Arc<Registrations>,
+}
+
+#[tonic::async_trait]
+impl WorkerService for Workers {
+    async fn register(
+        &self,
+        request: Request<wire::RegisterRequest>,
+    ) -> Result<Response<wire::RegisterResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.registrations.register(&caller, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn lease_tasks(
+        &self,
+        request: Request<wire::LeaseTasksRequest>,
+    ) -> Result<Response<wire::LeaseTasksResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.lease(&caller, request.into_inner()).await?))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<wire::HeartbeatRequest>,
+    ) -> Result<Response<wire::HeartbeatResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.beat(&caller, request.into_inner()).await?))
+    }
+
+    async fn report_tasks(
+        &self,
+        request: Request<wire::ReportTasksRequest>,
+    ) -> Result<Response<wire::ReportTasksResponse>, Status> {
+        let worker = worker_id(&caller(&request)?);
+        let reports = request.into_inner().reports;
+        if reports.len() > REPORT_BATCH_MAX {
+            return Err(too_many("reports", REPORT_BATCH_MAX, reports.len()).into());
+        }
+        let results = join_all(reports.into_iter().map(|report| self.take_report(worker, report))).await;
+        let results = results.into_iter().map(|result| wire::TaskReportResult {
+            result: Some(match result {
+                Ok(()) => wire::task_report_result::Result::Accepted(wire::ReportAccepted {}),
+                Err(error) => wire::task_report_result::Result::Error(fault::item_error(error)),
+            }),
+        });
+        Ok(Response::new(wire::ReportTasksResponse { results: results.collect(), next_tasks: Vec::new() }))
+    }
+
+    async fn append_journal(
+        &self,
+        request: Request<wire::AppendJournalRequest>,
+    ) -> Result<Response<wire::AppendJournalResponse>, Status> {
+        let worker = worker_id(&caller(&request)?);
+        Ok(Response::new(self.append(worker, request.into_inner()).await?))
+    }
+
+    async fn renew_certificate(
+        &self,
+        request: Request<wire::RenewCertificateRequest>,
+    ) -> Result<Response<wire::RenewCertificateResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.registrations.renew(&caller, request.into_inner()).await?))
+    }
+}
+
+impl Workers {
+    async fn lease(
+        &self,
+        caller: &Caller,
+        request: wire::LeaseTasksRequest,
+    ) -> Result<wire::LeaseTasksResponse, Fault> {
+        let worker = worker_id(caller);
+        let served = self.registrations.served(caller).await?;
+        let capabilities: Vec<String> = if request.capabilities.is_empty() {
+            served.capabilities.iter().cloned().collect()
+        } else {
+            request.capabilities.into_iter().filter(|name| served.capabilities.contains(name)).collect()
+        };
+        let wait = match request.wait {
+            Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(LEASE_WAIT_MAX),
+            None => Duration::ZERO,
+        };
+        let deliveries = self.engine.lease(worker, served.namespace, capabilities, request.slots, wait).await?;
+        let lease_ttl = time::span(self.engine.lease);
+        let tasks = deliveries.into_iter().map(|delivery| task(delivery, &served.name, lease_ttl));
+        Ok(wire::LeaseTasksResponse { tasks: tasks.collect(), retry_after: None })
+    }
+
+    async fn beat(&self, caller: &Caller, request: wire::HeartbeatRequest) -> Result<wire::HeartbeatResponse, Fault> {
+        if request.leases.len() > HEARTBEAT_BATCH_MAX {
+            return Err(too_many("leases", HEARTBEAT_BATCH_MAX, request.leases.len()));
+        }
+        let worker = worker_id(caller);
+        let tokens: Vec<Option<LeaseToken>> =
+            request.leases.iter().map(|lease| LeaseToken::decode(&lease.lease).ok()).collect();
+        let known: Vec<LeaseToken> = tokens.iter().flatten().cloned().collect();
+        let mut outcomes = self.engine.heartbeat(worker, &known).await?.into_iter();
+        let now = self.engine.clock.now();
+        let results = tokens.iter().map(|token| {
+            let outcome = if token.is_some() { outcomes.next() } else { None };
+            match outcome {
+                Some(BeatOutcome::Extended(deadline)) => wire::HeartbeatResult {
+                    state: wire::LeaseState::Held.into(),
+                    lease_ttl: Some(time::span(deadline.since(now))),
+                },
+                Some(BeatOutcome::Lost) | None => {
+                    wire::HeartbeatResult { state: wire::LeaseState::Lost.into(), lease_ttl: None }
+                }
+            }
+        });
+        Ok(wire::HeartbeatResponse { results: results.collect() })
+    }
+
+    async fn take_report(&self, worker: WorkerId, report: wire::TaskReport) -> Result<(), Fault> {
+        use wire::task_report::Outcome;
+        let token = LeaseToken::decode(&report.lease)?;
+        let mut namer = self.engine.namer(token.run)?;
+        let outcome = match report.outcome {
+            None => return Err(Fault::field("outcome", "is missing")),
+            Some(Outcome::Completed(done)) => ReportOutcome::Completed {
+                output: namer.name(payload::required("completed.output", done.output)?)?,
+            },
+            Some(Outcome::Failed(failed)) => {
+                let wire = failed.failure.ok_or_else(|| Fault::field("failed.failure", "is missing"))?;
+                let (failure, details) = failure::to_failure("failed.failure", wire)?;
+                let details = details.map(|details| namer.name(details)).transpose()?;
+                ReportOutcome::Failed { failure, details }
+            }
+            Some(Outcome::Parked(parked)) => {
+                let operations = parked.operations.into_iter().enumerate().map(|(i, parked)| {
+                    operation::to_operation(&format!("parked.operations[{i}]"), parked, &mut namer)
+                });
+                ReportOutcome::Parked { operations: operations.collect::<Result<_, _>>()? }
+            }
+        };
+        Ok(self.engine.report(worker, token, outcome, trace::current()).await?)
+    }
+
+    async fn append(
+        &self,
+        worker: WorkerId,
+        request: wire::AppendJournalRequest,
+    ) -> Result<wire::AppendJournalResponse, Fault> {
+        use wire::append_journal_result::Result as Outcome;
+        if request.entries.len() > JOURNAL_BATCH_MAX {
+            return Err(too_many("entries", JOURNAL_BATCH_MAX, request.entries.len()));
+        }
+        let token = LeaseToken::decode(&request.lease)?;
+        let mut results = Vec::with_capacity(request.entries.len());
+        for (i, entry) in request.entries.into_iter().enumerate() {
+            let outcome = match self.append_one(worker, &token, &format!("entries[{i}]"), entry).await {
+                Ok(()) => Outcome::Recorded(wire::JournalRecorded {}),
+                // A lost lease refuses the whole call.
+                Err(fault) if fault.reason == ErrorReason::LeaseLost => return Err(fault),
+                Err(fault) => Outcome::Error(fault::item_error(fault)),
+            };
+            results.push(wire::AppendJournalResult { result: Some(outcome) });
+        }
+        Ok(wire::AppendJournalResponse { results })
+    }
+
+    async fn append_one(
+        &self,
+        worker: WorkerId,
+        token: &LeaseToken,
+        field: &str,
+        entry: wire::JournalEntry,
+    ) -> Result<(), Fault> {
+        let digest = operation::to_digest(field, &entry.input_digest)?;
+        let output = match entry.outcome {
+            Some(wire::journal_entry::Outcome::Output(output)) => payload::to_payload(field, output)?,
+            Some(wire::journal_entry::Outcome::Failure(_)) | None => {
+                return Err(Fault::field(format!("{field}.output"), "is missing: only completed operations are recorded"));
+            }
+        };
+        let output = self.engine.namer(token.run)?.name(output)?;
+        let operations = vec![(entry.name, digest, output)];
+        Ok(self.engine.append_journal(worker, token.clone(), operations, trace::current()).await?)
+    }
+}
+
+fn worker_id(caller: &Caller) -> WorkerId {
+    WorkerId(caller.principal().id.0)
+}
+
+fn task(delivery: Delivery, namespace: &str, lease_ttl: prost_types::Duration) -> wire::Task {
+    let token = LeaseToken::of(&delivery.task).encode();
+    let task = delivery.task;
+    wire::Task {
+        lease: token,
+        task_id: task.lease.task.to_string(),
+        namespace: namespace.to_owned(),
+        run_id: task.run.to_string(),
+        step_key: task.step.to_string(),
+        capability: task.capability,
+        contract_version: 0,
+        attempt: task.attempt,
+        lease_seq: task.lease.seq,
+        input: Some(payload::payload(delivery.input)),
+        effect_key: delivery.effect_key,
+        lease_ttl: Some(lease_ttl),
+        time_left: task.close_by.map(|at| time::span(at.since(task.granted_at))),
+        journal: delivery.journal.into_iter().map(operation::entry).collect(),
+        traceparent: task.trace.map(trace::traceparent).unwrap_or_default(),
+        tracestate: String::new(),
+    }
+}
+
+fn too_many(field: &str, max: usize, actual: usize) -> Fault {
+    Fault::new(Code::InvalidArgument, ErrorReason::BatchTooLarge, format!("{field}: at most {max} a call, got {actual}"))
+}
