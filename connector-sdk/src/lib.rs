@@ -2,16 +2,47 @@
 //!
 //! A *worker* (an executor or a connector) connects outward to a controller over mTLS, says what it can do,
 //! pulls leased tasks, does them and reports what happened. Writing one is writing [`Capability`] values, most
-//! easily with [`capability`], and handing them to a worker.
+//! easily with [`capability`], and handing them to a [`Worker`]; `examples/hello.rs` is a whole one.
+//!
+//! What it takes care of: joining with a token ([`enrol`]), keeping the certificate fresh, reconnecting with
+//! jitter, never taking more tasks than there are slots, renewing leases even while capabilities block, stopping
+//! work whose lease is lost, reporting until heard, and draining at the end. What a capability sees is its
+//! [`Context`], with a journal for work that must not be done twice and for waits that hold no slot.
+//!
+//! Operators' programs use [`channel`] and [`client`] alone.
+//!
+//! No call here installs a process-wide crypto provider; all TLS is aws-lc-rs by explicit choice.
 
+mod backoff;
 mod capability;
+pub mod channel;
+pub mod client;
+mod clock;
 mod context;
 mod contract;
+mod enrol;
 mod failure;
+mod identity;
 mod journal;
+pub mod lease;
+mod refusal;
+pub mod shutdown;
+pub mod telemetry;
+mod tls;
+pub mod trace;
+mod wire;
+mod worker;
 
 pub use capability::{Capability, capability};
+pub use channel::ConnectError;
 pub use context::Context;
 pub use contract::{Contract, EffectClass, Idempotency};
+pub use enrol::{EnrolError, Enrolment, JoinToken, JoinTokenError, enrol};
 pub use failure::{Failure, FailureClass, Sent};
+pub use identity::{Identity, IdentityAbout, IdentityDir, IdentityError};
 pub use journal::{Decision, JournalError, Question};
+pub use refusal::Refusal;
+pub use worker::{Worker, WorkerError};
+
+/// Name and version of this SDK, as it introduces itself.
+pub const SDK_VERSION: &str = concat!("fulcrum-sdk-rust/", env!("CARGO_PKG_VERSION"));
