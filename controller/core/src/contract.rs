@@ -1,8 +1,12 @@
 //! Contracts: what a capability promises about its input, its output and its effect on the world.
 
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::definition::plan::validator;
 use crate::ids::ContractHash;
 
 /// What an act does to the world. Ordered: everything that matters keys off it.
@@ -50,6 +54,29 @@ pub struct Contract {
     pub idempotency: Idempotency,
     /// Default limit of one attempt.
     pub start_to_close: Option<crate::time::Millis>,
+    /// The schemas, compiled at first use. Write `Compiled::default()`.
+    #[serde(skip)]
+    pub compiled: Compiled,
+}
+
+/// What is derived from a contract once and kept. Clones start anew; it never makes two contracts differ.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    input: OnceLock<Result<Validator, String>>,
+    output: OnceLock<Result<Validator, String>>,
+    hash: OnceLock<ContractHash>,
+}
+
+impl Clone for Compiled {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Contract {
@@ -65,6 +92,46 @@ impl Contract {
     /// SHA-256 over the canonical JSON of the contract.
     #[must_use]
     pub fn hash(&self) -> ContractHash {
-        crate::definition::hash::contract_hash(self)
+        *self.compiled.hash.get_or_init(|| crate::definition::hash::contract_hash(self))
+    }
+
+    /// Does an input fit? Says where it does not, for people.
+    pub fn check_input(&self, input: &Value) -> Result<(), String> {
+        check(&self.compiled.input, &self.input_schema, input)
+    }
+
+    /// Does an output fit? Says where it does not, for people.
+    pub fn check_output(&self, output: &Value) -> Result<(), String> {
+        check(&self.compiled.output, &self.output_schema, output)
+    }
+
+    /// Are both schemas JSON Schemas? To be asked when a contract is registered.
+    pub fn check_schemas(&self) -> Result<(), String> {
+        validator(&self.input_schema).map_err(|e| format!("input schema: {e}"))?;
+        validator(&self.output_schema).map_err(|e| format!("output schema: {e}"))?;
+        Ok(())
     }
 }
+
+fn check(cell: &OnceLock<Result<Validator, String>>, schema: &Value, value: &Value) -> Result<(), String> {
+    match cell.get_or_init(|| validator(schema)) {
+        Ok(schema) => first_problem(schema, value),
+        Err(problem) => Err(format!("the contract's schema is broken: {problem}")),
+    }
+}
+
+/// Checks a value and names the first place that does not fit. The text never repeats long values.
+pub(crate) fn first_problem(schema: &Validator, value: &Value) -> Result<(), String> {
+    match schema.iter_errors(value).next() {
+        None => Ok(()),
+        Some(error) => {
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() { "the value".to_owned() } else { format!("`{place}`") };
+            let problem: String = error.to_string().chars().take(PROBLEM_CHARS_MAX).collect();
+            Err(format!("{place}: {problem}"))
+        }
+    }
+}
+
+/// Enough to see what is wrong; a value that is quoted in full may be megabytes long.
+const PROBLEM_CHARS_MAX: usize = 500;

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::ids::{DefinitionHash, MailId, PayloadId, ReviewId, RunId, TaskId};
 use crate::limits::Limits;
 use crate::payload::{NewPayload, PayloadRef};
+use crate::run::Run;
 use crate::store::{JoinOp, ReviewOp, TimerOp};
 use crate::task::{Fence, TaskOp};
 use crate::time::Timestamp;
@@ -89,6 +90,15 @@ pub struct Decision {
     pub answer: Answer,
 }
 
+/// A decision together with what it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What is to be made durable.
+    pub decision: Decision,
+    /// The run as it is once that is durable: the fold of the events onto the run that was decided on.
+    pub run: Run,
+}
+
 /// What the caller of a command learns, once it has committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Answer {
@@ -105,7 +115,8 @@ pub enum Rejection {
     /// Inputs are missing; load them and decide again.
     #[error("inputs are missing")]
     Needs(Box<Needs>),
-    /// There is no such run.
+    /// There is no such run. Mail that meets this is kept: a child may be told to end before it has been told to
+    /// start, because both messages are on their way.
     #[error("run {0} does not exist")]
     RunNotFound(RunId),
     /// The run exists already: a repeated start.
@@ -114,6 +125,9 @@ pub enum Rejection {
     /// The run is closed. For mail and timers this is the normal end of a late message.
     #[error("run {0} is closed")]
     RunClosed(RunId),
+    /// The definition has no such entry; a mistake in Fulcrum or a run of another version.
+    #[error("run {run} cannot use this plan: {problem}")]
+    WrongPlan { run: RunId, problem: &'static str },
     /// The lease is not the step's open one, or the step is closed.
     #[error("the lease on task {0} is lost")]
     LeaseLost(TaskId),
@@ -140,3 +154,10 @@ pub enum Rejection {
     JournalConflict { step: StepKey, name: String, problem: &'static str },
 }
 
+impl Rejection {
+    /// One payload is missing.
+    pub(super) fn needs_payload(payload: PayloadRef) -> Self {
+        let payloads = BTreeSet::from([payload]);
+        Rejection::Needs(Box::new(Needs { payloads, ..Needs::default() }))
+    }
+}
