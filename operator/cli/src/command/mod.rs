@@ -1,0 +1,19 @@
+//! The commands, one file each: what is typed, and what is done about it.
+
+pub mod apply;
+pub mod capability;
+pub mod completions;
+pub mod context;
+#[cfg(feature = "dev")]
+pub mod demo;
+#[cfg(feature = "dev")]
+pub mod dev;
+pub mod init;
+pub mod namespace;
+pub mod review;
+pub mod run;
+pub mod source;
+pub mod validate;
+pub mod whoami;
+pub mod worker;
+pub mod workflow;

@@ -1,0 +1,197 @@
+//! The hash chain of a timeline, recomputed here from the stored bytes, so that the answer does not rest on the
+//! controller's word: each event's hash covers the hash before it, the run, its place, its kind, its schema and its body.
+//!
+//! What this cannot see alone is a timeline rewritten from its first event, or cut off at its end while the run is open.
+
+use fulcrum_proto::workflow::v1::Event;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::kind;
+
+/// Whether a timeline must have its last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// The run is closed: the last event must say so.
+    Closed,
+    /// The run goes on.
+    Open,
+}
+
+/// A chain that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// How many events it has.
+    pub events: u64,
+    /// Hash of the last.
+    pub head: String,
+}
+
+/// Where a chain does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// A place is empty or taken twice.
+    #[error("event {expected} is missing: event {found} stands in its place")]
+    Gap {
+        /// The place.
+        expected: u64,
+        /// What stands there.
+        found: u64,
+    },
+    /// An event does not follow the one before it.
+    #[error("event {seq} does not follow the event before it: one of them was replaced")]
+    Unlinked {
+        /// The event.
+        seq: u64,
+    },
+    /// An event is not what was hashed.
+    #[error("event {seq} was changed: its bytes do not give its hash")]
+    Changed {
+        /// The event.
+        seq: u64,
+    },
+    /// An event of a later version.
+    #[error("event {seq} is of kind {kind}, which this version does not know")]
+    UnknownKind {
+        /// The event.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+    },
+    /// A closed run whose timeline does not end.
+    #[error("the run is closed, but its timeline ends with event {seq} ({kind}): the end is missing")]
+    Truncated {
+        /// The last event there is.
+        seq: u64,
+        /// Its kind.
+        kind: String,
+    },
+}
+
+/// Checks a whole timeline.
+///
+/// # Errors
+/// The first place where it does not hold.
+pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, ChainFault> {
+    let mut head = [0u8; 32];
+    for (expected, event) in (1..).zip(events) {
+        if event.seq != expected {
+            return Err(ChainFault::Gap { expected, found: event.seq });
+        }
+        if event.prev_hash.as_ref() != head.as_slice() {
+            return Err(ChainFault::Unlinked { seq: event.seq });
+        }
+        let next = link(head, run, event)?;
+        if event.hash.as_ref() != next.as_slice() {
+            return Err(ChainFault::Changed { seq: event.seq });
+        }
+        head = next;
+    }
+    match (expect, events.last()) {
+        (Expect::Closed, Some(last)) if kind::is_last(&last.kind) => {}
+        (Expect::Closed, last) => {
+            let (seq, kind) = last.map(|event| (event.seq, event.kind.clone())).unwrap_or_default();
+            return Err(ChainFault::Truncated { seq, kind });
+        }
+        (Expect::Open, _) => {}
+    }
+    Ok(Verified { events: events.len() as u64, head: hex::encode(head) })
+}
+
+/// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length.
+fn link(prev: [u8; 32], run: Uuid, event: &Event) -> Result<[u8; 32], ChainFault> {
+    let unknown = || ChainFault::UnknownKind { seq: event.seq, kind: event.kind.clone() };
+    let kind = kind::number(&event.kind).ok_or_else(unknown)?;
+    let schema = u16::try_from(event.schema).map_err(|_| unknown())?;
+    let mut hash = Sha256::new();
+    hash.update(prev);
+    hash.update(run.as_bytes());
+    hash.update(event.seq.to_be_bytes());
+    hash.update(kind.to_be_bytes());
+    hash.update(schema.to_be_bytes());
+    hash.update(&event.body);
+    Ok(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_core::event::ChainHash;
+    use fulcrum_core::ids::RunId;
+
+    use super::*;
+
+    const RUN: Uuid = Uuid::from_u128(0x0193_4d2e_8f00_7abc_8123_4567_89ab_cdef);
+
+    /// A chain as the core makes it.
+    fn timeline() -> Vec<Event> {
+        let mut head = ChainHash::default();
+        let kinds = ["RunStarted", "StepOpened", "StepCompleted", "RunCompleted"];
+        (1u64..)
+            .zip(kinds)
+            .map(|(seq, name)| {
+                let number = kind::number(name).expect("a known kind");
+                let body = format!("body {seq}").into_bytes();
+                let next = head.next(RunId(RUN), seq, number, 1, &body);
+                let event = Event {
+                    seq,
+                    kind: name.to_owned(),
+                    schema: 1,
+                    body: body.into(),
+                    prev_hash: head.0.to_vec().into(),
+                    hash: next.0.to_vec().into(),
+                    ..Event::default()
+                };
+                head = next;
+                event
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_chain_of_the_core_holds() {
+        let events = timeline();
+        let verified = verify(RUN, &events, Expect::Closed).expect("holds");
+        assert_eq!((verified.events, verified.head), (4, hex::encode(&events[3].hash)));
+    }
+
+    #[test]
+    fn a_changed_body_is_found() {
+        let mut events = timeline();
+        events[1].body = b"body X".to_vec().into();
+        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Changed { seq: 2 }));
+    }
+
+    #[test]
+    fn a_changed_kind_is_found() {
+        let mut events = timeline();
+        events[2].kind = "StepFailed".to_owned();
+        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Changed { seq: 3 }));
+    }
+
+    #[test]
+    fn a_removed_event_is_found_even_when_the_rest_is_renumbered() {
+        let mut events = timeline();
+        events.remove(1);
+        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Gap { expected: 2, found: 3 }));
+        events[1].seq = 2;
+        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Unlinked { seq: 2 }));
+    }
+
+    #[test]
+    fn a_closed_run_whose_end_is_missing_is_found() {
+        let mut events = timeline();
+        events.pop();
+        let fault = ChainFault::Truncated { seq: 3, kind: "StepCompleted".to_owned() };
+        assert_eq!(verify(RUN, &events, Expect::Closed), Err(fault));
+        assert!(verify(RUN, &events, Expect::Open).is_ok());
+    }
+
+    #[test]
+    fn a_timeline_of_another_run_does_not_pass() {
+        assert_eq!(
+            verify(Uuid::from_u128(1), &timeline(), Expect::Closed),
+            Err(ChainFault::Changed { seq: 1 })
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! A run's events: drawn, and checked.
+//!
+//! - [`shape`]: from events to one lane of spans for each step; [`gantt`]: the lanes as text.
+//! - [`chain`]: the hash chain, recomputed from the stored bytes; [`kind`]: the numbers of event kinds that it covers.
+//! - [`type_id`]: the bytes behind a printed id.
+
+pub mod chain;
+pub mod gantt;
+pub mod kind;
+pub mod shape;
+pub mod type_id;

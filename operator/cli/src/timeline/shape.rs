@@ -1,0 +1,280 @@
+//! From events to one lane of spans for each step.
+//!
+//! What a step did between two events follows from both: an event that ends an attempt names the grant it ended, so that
+//! the time before the grant was queueing and the time after it was work. What cannot be known is drawn as the less
+//! specific thing.
+
+use std::collections::HashMap;
+
+use fulcrum_proto::workflow::v1::{StepKind, StepStatus};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::output::time;
+use crate::view::event::EventView;
+use crate::view::run::RunView;
+
+/// What a step was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shade {
+    /// Steps inside it are under way.
+    Around,
+    /// Offered; no worker has it.
+    Queued,
+    /// Waits out the delay before the next attempt.
+    RetryDelay,
+    /// Waits for a person, a time, a signal, a child or its own operations.
+    Waiting,
+    /// A worker is on it, or the controller did it at once.
+    Busy,
+}
+
+/// A stretch of time in a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// From.
+    pub from: Timestamp,
+    /// To.
+    pub to: Timestamp,
+    /// What it was doing.
+    pub shade: Shade,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// Path and epoch.
+    pub step_key: String,
+    /// What it does.
+    pub kind: &'static str,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// What it did, in order.
+    pub spans: Vec<Span>,
+    /// When attempts failed, and of what.
+    pub failures: Vec<(Timestamp, String)>,
+    /// When it began; `None` if it never did.
+    pub opened: Option<Timestamp>,
+    /// When it ended.
+    pub closed: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting_for: String,
+    /// Not before this is the next attempt made.
+    retry_at: Option<Timestamp>,
+    /// The open stretch: since when, and doing what.
+    since: Option<(Timestamp, Shade)>,
+    kind_code: StepKind,
+}
+
+/// A run as lanes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chart {
+    /// The left edge.
+    pub from: Timestamp,
+    /// The right edge.
+    pub to: Timestamp,
+    /// One for each step, in order of appearance.
+    pub lanes: Vec<Lane>,
+}
+
+impl Chart {
+    /// The chart of a run; `None` if nothing has happened yet. Steps still open reach to `now`.
+    #[must_use]
+    pub fn new(run: &RunView, events: &[EventView], now: Timestamp) -> Option<Self> {
+        let timed = || events.iter().filter_map(|event| event.at);
+        let from = timed().min()?;
+        let last = timed().max()?;
+        let to = if run.is_closed() { last } else { last.max(now) };
+        let states: HashMap<_, _> = run.steps.iter().map(|step| (step.step_key.as_str(), step)).collect();
+
+        let mut lanes: Vec<Lane> = Vec::new();
+        let mut index: HashMap<&str, usize> = HashMap::new();
+        for event in events.iter().filter(|event| !event.step_key.is_empty()) {
+            let Some(at) = event.at else { continue };
+            let place = *index.entry(&event.step_key).or_insert_with(|| {
+                lanes.push(Lane::new(&event.step_key));
+                lanes.len() - 1
+            });
+            let lane = &mut lanes[place];
+            if let Some(state) = states.get(event.step_key.as_str()) {
+                lane.kind = state.kind;
+                lane.kind_code = state.kind();
+                lane.status = state.status();
+                lane.attempts = lane.attempts.max(state.attempt);
+                lane.waiting_for.clone_from(&state.waiting_for);
+            }
+            lane.apply(event, at);
+        }
+        for lane in &mut lanes {
+            lane.finish(to);
+        }
+        Some(Self { from, to, lanes })
+    }
+}
+
+impl Lane {
+    fn new(step_key: &str) -> Self {
+        Self {
+            step_key: step_key.to_owned(),
+            kind: "",
+            status: StepStatus::Unspecified,
+            attempts: 0,
+            spans: Vec::new(),
+            failures: Vec::new(),
+            opened: None,
+            closed: None,
+            waiting_for: String::new(),
+            retry_at: None,
+            since: None,
+            kind_code: StepKind::Unspecified,
+        }
+    }
+
+    fn apply(&mut self, event: &EventView, at: Timestamp) {
+        self.attempts = self.attempts.max(event.attempt);
+        match event.kind.as_str() {
+            "StepOpened" => {
+                self.opened = Some(at);
+                self.since = Some((at, resting_shade(self.kind_code)));
+            }
+            "StepCompleted" => self.end(event, at, StepStatus::Completed),
+            "StepCancelled" => self.end(event, at, StepStatus::Cancelled),
+            "StepSkipped" => self.end(event, at, StepStatus::Skipped),
+            "CheckpointReached" => {
+                self.opened.get_or_insert(at);
+                self.spans.push(Span { from: at, to: at, shade: Shade::Busy });
+                self.end(event, at, StepStatus::Completed);
+            }
+            "StepFailed" => {
+                self.failures.push((at, failure_code(&event.details)));
+                self.end(event, at, StepStatus::Failed);
+            }
+            "AttemptFailed" | "LeaseExpired" => {
+                self.stretch(event, at);
+                let code =
+                    if event.kind == "LeaseExpired" { "LEASE_EXPIRED".to_owned() } else { failure_code(&event.details) };
+                self.failures.push((at, code));
+                self.retry_at = instant_in(&event.details, "retry_at");
+                self.since = Some((at, Shade::Queued));
+            }
+            "StepParked" => {
+                self.stretch(event, at);
+                self.since = Some((at, Shade::Waiting));
+            }
+            "StepResumed" => {
+                self.stretch(event, at);
+                self.since = Some((at, Shade::Queued));
+            }
+            // The rest happen within a step and do not change what it is doing.
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, event: &EventView, at: Timestamp, status: StepStatus) {
+        self.stretch(event, at);
+        self.since = None;
+        self.closed = Some(at);
+        self.status = status;
+    }
+
+    /// Draws the open stretch up to `to`: a retry delay first, then queueing up to the grant, then work.
+    fn stretch(&mut self, event: &EventView, to: Timestamp) {
+        let Some((from, shade)) = self.since else { return };
+        let granted = instant_in(&event.details, "granted_at");
+        self.draw(from, to, shade, granted.map_or(Knowledge::Unknown, Knowledge::Granted));
+    }
+
+    fn draw(&mut self, from: Timestamp, to: Timestamp, shade: Shade, known: Knowledge) {
+        let mut at = from;
+        let mut push = |upto: Timestamp, shade| {
+            let upto = upto.clamp(at, to);
+            if upto > at {
+                self.spans.push(Span { from: at, to: upto, shade });
+                at = upto;
+            }
+        };
+        match (shade, known) {
+            (Shade::Queued, known) => {
+                if let Some(retry_at) = self.retry_at.take() {
+                    push(retry_at, Shade::RetryDelay);
+                }
+                match known {
+                    Knowledge::Granted(granted) => {
+                        push(granted, Shade::Queued);
+                        push(to, Shade::Busy);
+                    }
+                    Knowledge::Unknown => push(to, Shade::Busy),
+                    Knowledge::NotYet => push(to, Shade::Queued),
+                }
+            }
+            (Shade::Around | Shade::RetryDelay | Shade::Waiting | Shade::Busy, _) => push(to, shade),
+        }
+    }
+
+    /// Draws what is still open.
+    fn finish(&mut self, now: Timestamp) {
+        if let Some((from, shade)) = self.since {
+            let known = match self.status {
+                StepStatus::Ready | StepStatus::Pending => Knowledge::NotYet,
+                StepStatus::Running
+                | StepStatus::Waiting
+                | StepStatus::Unspecified
+                | StepStatus::Completed
+                | StepStatus::Failed
+                | StepStatus::Skipped
+                | StepStatus::Cancelled => Knowledge::Unknown,
+            };
+            self.draw(from, now, shade, known);
+        }
+    }
+
+    /// How long it took; `None` if it has not ended or never began.
+    #[must_use]
+    pub fn took(&self) -> Option<String> {
+        Some(time::span(time::between(self.opened?, self.closed?)))
+    }
+}
+
+/// What is known of the grant that a stretch ended with.
+#[derive(Debug, Clone, Copy)]
+enum Knowledge {
+    Granted(Timestamp),
+    Unknown,
+    NotYet,
+}
+
+/// What an open step of this kind does until something happens.
+fn resting_shade(kind: StepKind) -> Shade {
+    match kind {
+        StepKind::Call | StepKind::Agent | StepKind::Unspecified => Shade::Queued,
+        StepKind::Review | StepKind::Sleep | StepKind::Wait | StepKind::Run | StepKind::Foreach => Shade::Waiting,
+        StepKind::Parallel | StepKind::Switch | StepKind::Try => Shade::Around,
+        StepKind::Checkpoint | StepKind::Set | StepKind::Return | StepKind::Fail => Shade::Busy,
+    }
+}
+
+/// An instant somewhere in an event's content, as RFC 3339 text or as microseconds since 1970.
+fn instant_in(details: &Value, name: &str) -> Option<Timestamp> {
+    let found = find(details, name)?;
+    match found {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => Timestamp::from_microsecond(number.as_i64()?).ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn failure_code(details: &Value) -> String {
+    find(details, "failure")
+        .and_then(|failure| failure.get("code"))
+        .and_then(Value::as_str)
+        .unwrap_or("FAILED")
+        .to_owned()
+}
+
+/// The value of the first field with this name, at any depth of objects.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let fields = value.as_object()?;
+    fields.get(name).or_else(|| fields.values().find_map(|inner| find(inner, name)))
+}
