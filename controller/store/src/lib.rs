@@ -1,1 +1,36 @@
-//! Fulcrum's state in Postgres: migrations, queries and group commit.
+//! Fulcrum's state in Postgres.
+//!
+//! The only crate that speaks SQL. [`PgStore`] implements the core's `Store` (commit, load, lease, due) and offers the
+//! rest by topic: [`catalog`] (namespaces, definitions, contracts), [`identity`] (who may talk to the controller),
+//! [`views`] (listings for people), [`upkeep`] (partitions and retention).
+//!
+//! What holds everywhere:
+//! - Every unit of work is one short transaction in a task of its own ([`work`]); a caller that goes away leaves
+//!   nothing behind. Nothing is kept on a session, so a transaction pooler may stand between.
+//! - All time is the database's.
+//! - Statements live in `queries/`, are checked against the schema when they change (`make sqlx-prepare`) and need no
+//!   database to build. Their number does not grow with the size of a batch.
+//! - Rows stop here: nothing of sqlx appears in a public signature.
+
+pub mod catalog;
+mod column;
+mod connect;
+mod due;
+mod flush;
+pub mod identity;
+mod lease;
+mod load;
+mod migrate;
+mod options;
+mod partitions;
+mod pg;
+mod problem;
+pub mod upkeep;
+pub mod views;
+mod work;
+
+pub use column::states::ReviewState;
+pub use connect::ConnectError;
+pub use migrate::MigrateError;
+pub use options::{Durability, PoolSizes, Route, StoreOptions};
+pub use pg::PgStore;

@@ -1,0 +1,121 @@
+//! Who wins: each commit of a batch against what is stored and against the winners before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fulcrum_core::ids::{NamespaceId, RunId, Shard, TaskId, WorkerId};
+use fulcrum_core::store::commit::RequestKey;
+use fulcrum_core::store::{Commit, CommitOutcome, Expected, RequestRecord, RunHead};
+use fulcrum_core::task::{Fence, TaskState};
+use uuid::Uuid;
+
+/// Who holds a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holding {
+    pub(super) state: TaskState,
+    pub(super) lease_seq: u64,
+    pub(super) lease_nonce: Option<Uuid>,
+    pub(super) worker: Option<WorkerId>,
+}
+
+/// The scope of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RunKey {
+    pub(super) shard: Shard,
+    pub(super) namespace: NamespaceId,
+    pub(super) workflow: String,
+    pub(super) key: String,
+}
+
+/// What earlier commits hold that this batch wants.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) requests: BTreeMap<(NamespaceId, RequestKey), RequestRecord>,
+    pub(super) keys: BTreeMap<RunKey, RunId>,
+}
+
+impl RunKey {
+    pub(super) fn of(head: &RunHead) -> Option<Self> {
+        Some(Self {
+            shard: head.shard,
+            namespace: head.namespace,
+            workflow: head.workflow.clone(),
+            key: head.idempotency_key.clone()?,
+        })
+    }
+}
+
+impl Holding {
+    fn fits(&self, fence: &Fence) -> bool {
+        self.state == TaskState::Leased
+            && self.lease_seq == fence.lease.seq
+            && self.lease_nonce == Some(fence.lease.nonce)
+            && fence.holder.is_none_or(|holder| self.worker == Some(holder))
+    }
+}
+
+/// A repeated request is told so first, because its answer is stored; then the key, the version and the leases.
+/// One commit per run and batch can win.
+pub(super) fn judge(
+    batch: &[Commit],
+    versions: &BTreeMap<RunId, u64>,
+    tasks: &BTreeMap<TaskId, Holding>,
+    mut taken: Taken,
+) -> Vec<CommitOutcome> {
+    let mut changed = BTreeSet::new();
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for commit in batch {
+        let outcome = if changed.contains(&commit.head.run) {
+            repeated(commit, &taken).unwrap_or(CommitOutcome::Conflict)
+        } else {
+            judge_one(commit, versions, tasks, &taken)
+        };
+        if outcome == CommitOutcome::Committed {
+            changed.insert(commit.head.run);
+            for request in &commit.requests {
+                taken.requests.entry((request.namespace, request.key.clone())).or_insert_with(|| request.clone());
+            }
+            if let (Expected::New, Some(key)) = (commit.expected, RunKey::of(&commit.head)) {
+                taken.keys.insert(key, commit.head.run);
+            }
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+fn repeated(commit: &Commit, taken: &Taken) -> Option<CommitOutcome> {
+    let mut stored =
+        commit.requests.iter().filter_map(|request| taken.requests.get(&(request.namespace, request.key.clone())));
+    if let Some(record) = stored.next() {
+        return Some(CommitOutcome::Duplicate(record.clone()));
+    }
+    match commit.expected {
+        Expected::New => {
+            let holder = taken.keys.get(&RunKey::of(&commit.head)?)?;
+            (*holder != commit.head.run).then_some(CommitOutcome::KeyTaken(*holder))
+        }
+        Expected::Version(_) => None,
+    }
+}
+
+fn judge_one(
+    commit: &Commit,
+    versions: &BTreeMap<RunId, u64>,
+    tasks: &BTreeMap<TaskId, Holding>,
+    taken: &Taken,
+) -> CommitOutcome {
+    if let Some(outcome) = repeated(commit, taken) {
+        return outcome;
+    }
+    let version = versions.get(&commit.head.run).copied();
+    let fits = match commit.expected {
+        Expected::New => version.is_none(),
+        Expected::Version(expected) => version == Some(expected),
+    };
+    if !fits {
+        return CommitOutcome::Conflict;
+    }
+    let holds = |fence: &&Fence| tasks.get(&fence.lease.task).is_some_and(|holding| holding.fits(fence));
+    let lost: Vec<_> = commit.fences.iter().filter(|fence| !holds(fence)).map(|fence| fence.lease).collect();
+    if lost.is_empty() { CommitOutcome::Committed } else { CommitOutcome::LeaseLost(lost) }
+}

@@ -1,0 +1,173 @@
+//! What waits and what is told: requests, timers, mail, reviews.
+
+use std::collections::BTreeMap;
+
+use fulcrum_core::decide::command::{Mail, TimerPurpose};
+use fulcrum_core::event::StepKey;
+use fulcrum_core::ids::{MailId, ReviewId, RunId, TimerId};
+use fulcrum_core::store::{Commit, RequestRecord, ReviewOp, ReviewRow, TimerOp};
+use fulcrum_core::time::Timestamp;
+use sqlx::PgConnection;
+
+use super::Inserted;
+use crate::column::array::{column, shard};
+use crate::column::{At, ReviewStateColumn, TimerPurposeColumn};
+use crate::problem::Problem;
+
+pub(super) async fn insert_requests(tx: &mut PgConnection, winners: &[&Commit]) -> Result<Inserted, Problem> {
+    // A commit may answer one request twice; the first answer stands.
+    let mut unique = BTreeMap::new();
+    for record in winners.iter().flat_map(|commit| &commit.requests) {
+        unique.entry((record.key.shard, record.namespace, &record.key.id)).or_insert(record);
+    }
+    let records: Vec<&RequestRecord> = unique.into_values().collect();
+    if records.is_empty() {
+        return Ok(Inserted::All);
+    }
+    let records = || records.iter().copied();
+    let done = sqlx::query_file!(
+        "queries/flush/insert_requests.sql",
+        &column(records(), |r| shard(r.key.shard)),
+        &column(records(), |r| r.namespace.0),
+        &column(records(), |r| r.key.id.clone()),
+        &column(records(), |r| r.digest.to_vec()),
+        &column(records(), |r| r.run.0),
+        &column(records(), |r| r.answer.clone()),
+    )
+    .execute(tx)
+    .await?;
+    Ok(Inserted::of(done.rows_affected(), records().count()))
+}
+
+struct Setting<'a> {
+    timer: TimerId,
+    run: RunId,
+    root: RunId,
+    step: &'a StepKey,
+    purpose: TimerPurpose,
+    at: Timestamp,
+}
+
+pub(super) async fn write_timers(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
+    let mut set = Vec::new();
+    let mut clear: Vec<TimerId> = Vec::new();
+    for op in winners.iter().flat_map(|commit| &commit.timers) {
+        match op {
+            TimerOp::Set { timer, run, root, step, purpose, at } => {
+                set.push(Setting { timer: *timer, run: *run, root: *root, step, purpose: *purpose, at: *at });
+            }
+            TimerOp::Clear { timer } => clear.push(*timer),
+        }
+    }
+    if !set.is_empty() {
+        sqlx::query_file!(
+            "queries/flush/set_timers.sql",
+            &column(&set, |t| shard(t.timer.shard())),
+            &column(&set, |t| t.timer.0),
+            &column(&set, |t| t.run.0),
+            &column(&set, |t| t.root.0),
+            &column(&set, |t| t.step.to_string()),
+            &column(&set, |t| TimerPurposeColumn::from(t.purpose)) as _,
+            &column(&set, |t| At(t.at)) as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    if !clear.is_empty() {
+        clear_timers(tx, &clear).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn clear_timers(tx: &mut PgConnection, timers: &[TimerId]) -> Result<(), Problem> {
+    sqlx::query_file!(
+        "queries/flush/clear_timers.sql",
+        &column(timers, |timer| shard(timer.shard())),
+        &column(timers, |timer| timer.0),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn write_mail(tx: &mut PgConnection, winners: &[&Commit], joined: &[Mail]) -> Result<(), Problem> {
+    let consumed: Vec<(MailId, RunId)> =
+        winners.iter().flat_map(|commit| commit.consumed.iter().map(|id| (*id, commit.head.run))).collect();
+    if !consumed.is_empty() {
+        sqlx::query_file!(
+            "queries/flush/consume_mail.sql",
+            &column(&consumed, |(id, _)| shard(id.shard())),
+            &column(&consumed, |(id, _)| id.0),
+            &column(&consumed, |(_, run)| run.0),
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    let outgoing: Vec<&Mail> = winners.iter().flat_map(|commit| &commit.mail).chain(joined).collect();
+    if outgoing.is_empty() {
+        return Ok(());
+    }
+    let bodies = outgoing
+        .iter()
+        .map(|mail| postcard::to_stdvec(&mail.body))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Problem::schema(format!("mail does not encode: {error}")))?;
+    let outgoing = || outgoing.iter().copied();
+    sqlx::query_file!(
+        "queries/flush/insert_mail.sql",
+        &column(outgoing(), |m| shard(m.id.shard())),
+        &column(outgoing(), |m| m.to.0),
+        &column(outgoing(), |m| m.id.0),
+        &column(outgoing(), |m| m.root.0),
+        &column(outgoing(), |m| m.from.0),
+        &bodies,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn write_reviews(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
+    let mut open: Vec<&ReviewRow> = Vec::new();
+    let mut moved: Vec<(ReviewId, ReviewStateColumn)> = Vec::new();
+    for op in winners.iter().flat_map(|commit| &commit.reviews) {
+        match op {
+            ReviewOp::Open(row) => open.push(row),
+            ReviewOp::Close { review } => moved.push((*review, ReviewStateColumn::Closed)),
+            ReviewOp::Escalate { review } => moved.push((*review, ReviewStateColumn::Escalated)),
+        }
+    }
+    if !open.is_empty() {
+        let open = || open.iter().copied();
+        sqlx::query_file!(
+            "queries/flush/open_reviews.sql",
+            &column(open(), |r| shard(r.review.shard())),
+            &column(open(), |r| r.review.0),
+            &column(open(), |r| r.namespace.0),
+            &column(open(), |r| r.run.0),
+            &column(open(), |r| r.step.to_string()),
+            &column(open(), |r| r.content.id.0),
+            &column(open(), |r| r.content.hash.to_vec()),
+            &column(open(), |r| i64::from(r.content.bytes)),
+            &column(open(), |r| r.show.id.0),
+            &column(open(), |r| r.show.hash.to_vec()),
+            &column(open(), |r| i64::from(r.show.bytes)),
+            &column(open(), |r| r.edit),
+            &column(open(), |r| At(r.asked_at)) as _,
+            &column(open(), |r| r.expires_at.map(At)) as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    if !moved.is_empty() {
+        sqlx::query_file!(
+            "queries/flush/move_reviews.sql",
+            &column(&moved, |(review, _)| shard(review.shard())),
+            &column(&moved, |(review, _)| review.0),
+            &column(&moved, |(_, state)| *state) as _,
+        )
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
+}

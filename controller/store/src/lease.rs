@@ -1,0 +1,143 @@
+//! Leases: granted and renewed in bulk, by the database's clock, without touching a run.
+
+use std::collections::BTreeMap;
+
+use fulcrum_core::ids::{ContractHash, NamespaceId, RunId, TaskId, WorkerId};
+use fulcrum_core::store::claim::{Candidate, assign};
+use fulcrum_core::store::{Beat, BeatOutcome, ClaimRequest, GrantedTask};
+use fulcrum_core::task::Lease;
+use fulcrum_core::time::{Millis, Timestamp};
+use sqlx::{PgConnection, PgPool};
+
+use crate::column::array::{column, long, shard};
+use crate::column::{At, decode};
+use crate::problem::Problem;
+use crate::work::Prelude;
+
+/// Grants ready tasks. Two statements whatever the number of requests: lock the best of what anybody asks for, then
+/// lease what was assigned. What was locked and not assigned is free again when this transaction ends.
+pub(crate) async fn claim(
+    pool: &PgPool,
+    requests: &[ClaimRequest],
+    lease: Millis,
+) -> Result<Vec<GrantedTask>, Problem> {
+    let wanted = wanted(requests);
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = Prelude::Control.begin(pool).await?;
+    let grants = assign(requests, candidates(&mut tx, &wanted).await?);
+    if grants.is_empty() {
+        tx.rollback().await?;
+        return Ok(Vec::new());
+    }
+    let granted = grant(&mut tx, requests, &grants, lease).await?;
+    tx.commit().await?;
+    Ok(granted)
+}
+
+/// Slots per namespace and capability: no more tasks of one kind can be granted.
+fn wanted(requests: &[ClaimRequest]) -> BTreeMap<(NamespaceId, &str), i64> {
+    let mut wanted = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.slots > 0) {
+        let capabilities: std::collections::BTreeSet<&str> = request.capabilities.iter().map(String::as_str).collect();
+        for capability in capabilities {
+            *wanted.entry((request.namespace, capability)).or_insert(0) += i64::from(request.slots);
+        }
+    }
+    wanted
+}
+
+async fn candidates(
+    tx: &mut PgConnection,
+    wanted: &BTreeMap<(NamespaceId, &str), i64>,
+) -> Result<Vec<Candidate>, Problem> {
+    let rows = sqlx::query_file!(
+        "queries/lease/candidates.sql",
+        &column(wanted.keys(), |(namespace, _)| namespace.0),
+        &column(wanted.keys(), |(_, capability)| (*capability).to_owned()),
+        &column(wanted.values(), |slots| *slots),
+    )
+    .fetch_all(tx)
+    .await?;
+    let candidates = rows.into_iter().map(|row| Candidate {
+        task: TaskId(row.task_id),
+        namespace: NamespaceId(row.namespace_id),
+        capability: row.capability,
+        priority: row.priority,
+        ready_at: row.ready_at.into(),
+    });
+    Ok(candidates.collect())
+}
+
+async fn grant(
+    tx: &mut PgConnection,
+    requests: &[ClaimRequest],
+    grants: &[(usize, Candidate)],
+    lease: Millis,
+) -> Result<Vec<GrantedTask>, Problem> {
+    let rows = sqlx::query_file!(
+        "queries/lease/grant.sql",
+        &column(grants, |(_, candidate)| shard(candidate.task.shard())),
+        &column(grants, |(_, candidate)| candidate.task.0),
+        &column(grants, |(position, _)| requests[*position].worker.0),
+        long(lease.0),
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut granted = BTreeMap::new();
+    for row in rows {
+        let task = TaskId(row.task_id);
+        let grant = GrantedTask {
+            lease: Lease { task, seq: decode::count(row.lease_seq)?, nonce: row.lease_nonce },
+            worker: WorkerId(row.worker_id),
+            deadline: row.lease_until.into(),
+            granted_at: row.granted_at.into(),
+            ready_at: row.ready_at.into(),
+            namespace: NamespaceId(row.namespace_id),
+            run: RunId(row.run_id),
+            root: RunId(row.root_id),
+            step: decode::step(&row.step)?,
+            capability: row.capability,
+            contract: row.contract.map(decode::hash).transpose()?.map(ContractHash),
+            input: decode::payload_ref(row.input_id, row.input_hash, row.input_bytes)?,
+            attempt: decode::count32(row.attempt.into())?,
+            close_by: row.close_by.map(Timestamp::from),
+            trace: row.trace.as_deref().map(decode::trace).transpose()?,
+        };
+        granted.insert(task, grant);
+    }
+    Ok(grants.iter().filter_map(|(_, candidate)| granted.remove(&candidate.task)).collect())
+}
+
+/// Extends what is still held, in one statement.
+pub(crate) async fn heartbeat(pool: &PgPool, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, Problem> {
+    // A beat may be repeated in one batch; a row is updated once.
+    let mut unique: Vec<Beat> = beats.to_vec();
+    unique.sort_by_key(order);
+    unique.dedup();
+    let mut tx = Prelude::Beat.begin(pool).await?;
+    let rows = sqlx::query_file!(
+        "queries/lease/heartbeat.sql",
+        &column(&unique, |beat| shard(beat.lease.task.shard())),
+        &column(&unique, |beat| beat.lease.task.0),
+        &column(&unique, |beat| long(beat.lease.seq)),
+        &column(&unique, |beat| beat.lease.nonce),
+        &column(&unique, |beat| beat.worker.0),
+        long(lease.0),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let held: BTreeMap<i64, At> = rows.into_iter().map(|row| (row.position, row.lease_until)).collect();
+    let outcome = |beat: &Beat| {
+        let position = unique.binary_search_by_key(&order(beat), order).ok()?;
+        // `with ordinality` counts from 1.
+        held.get(&long(u64::try_from(position).ok()? + 1)).copied()
+    };
+    Ok(beats.iter().map(|beat| outcome(beat).map_or(BeatOutcome::Lost, |at| BeatOutcome::Extended(at.into()))).collect())
+}
+
+fn order(beat: &Beat) -> (Lease, WorkerId) {
+    (beat.lease, beat.worker)
+}

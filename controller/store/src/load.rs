@@ -1,0 +1,234 @@
+//! Reading what a decision needs: runs, payloads, joins, stored answers.
+
+use std::collections::BTreeMap;
+
+use fulcrum_core::decide::JoinOutputs;
+use fulcrum_core::decide::decision::JoinItem;
+use fulcrum_core::event::ChainHash;
+use fulcrum_core::failure::Failure;
+use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, PayloadId, RunId};
+use fulcrum_core::payload::{NewPayload, Payload, PayloadRef};
+use fulcrum_core::store::commit::{RequestKey, Snapshot};
+use fulcrum_core::store::{JoinKey, LoadedRun, RequestRecord, RunHead, StoreError, StoredEvent};
+use fulcrum_core::time::Timestamp;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::column::array::{column, long, shard};
+use crate::column::{At, RunStatusColumn, decode};
+use crate::problem::Problem;
+use crate::work::Prelude;
+
+/// A run row as read.
+pub(crate) struct HeadRow {
+    pub(crate) namespace_id: Uuid,
+    pub(crate) run_id: Uuid,
+    pub(crate) root_id: Uuid,
+    pub(crate) parent_id: Option<Uuid>,
+    pub(crate) workflow: String,
+    pub(crate) definition: Vec<u8>,
+    pub(crate) status: RunStatusColumn,
+    pub(crate) version: i64,
+    pub(crate) last_seq: i64,
+    pub(crate) chain: Vec<u8>,
+    pub(crate) started_at: At,
+    pub(crate) closed_at: Option<At>,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl TryFrom<HeadRow> for RunHead {
+    type Error = Problem;
+
+    fn try_from(row: HeadRow) -> Result<Self, Problem> {
+        let run = RunId(row.run_id);
+        Ok(RunHead {
+            run,
+            namespace: NamespaceId(row.namespace_id),
+            shard: run.shard(),
+            root: RunId(row.root_id),
+            parent: row.parent_id.map(RunId),
+            workflow: row.workflow,
+            definition: DefinitionHash(decode::hash(row.definition)?),
+            status: row.status.into(),
+            version: decode::count(row.version)?,
+            last_seq: decode::count(row.last_seq)?,
+            chain: ChainHash(decode::hash(row.chain)?),
+            started_at: row.started_at.into(),
+            closed_at: row.closed_at.map(Timestamp::from),
+            idempotency_key: row.idempotency_key,
+        })
+    }
+}
+
+pub(crate) async fn heads(pool: &PgPool, runs: &[RunId]) -> Result<Vec<RunHead>, Problem> {
+    let mut tx = Prelude::Read.begin(pool).await?;
+    let rows = sqlx::query_file_as!(
+        HeadRow,
+        "queries/load/heads.sql",
+        &column(runs, |run| shard(run.shard())),
+        &column(runs, |run| run.0),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    rows.into_iter().map(RunHead::try_from).collect()
+}
+
+pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, Problem> {
+    let mut tx = Prelude::Read.begin(pool).await?;
+    let rows = sqlx::query_file!(
+        "queries/load/runs.sql",
+        &column(runs, |run| shard(run.shard())),
+        &column(runs, |run| run.0),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut loaded = BTreeMap::new();
+    for row in rows {
+        let snapshot = match (row.snapshot_seq, row.snapshot_chain, row.snapshot_state) {
+            (Some(seq), Some(chain), Some(state)) => {
+                Some(Snapshot { seq: decode::count(seq)?, chain: ChainHash(decode::hash(chain)?), state })
+            }
+            _ => None,
+        };
+        let head = RunHead::try_from(HeadRow {
+            namespace_id: row.namespace_id,
+            run_id: row.run_id,
+            root_id: row.root_id,
+            parent_id: row.parent_id,
+            workflow: row.workflow,
+            definition: row.definition,
+            status: row.status,
+            version: row.version,
+            last_seq: row.last_seq,
+            chain: row.chain,
+            started_at: row.started_at,
+            closed_at: row.closed_at,
+            idempotency_key: row.idempotency_key,
+        })?;
+        let commit = CommitId(row.commit_id);
+        loaded.insert(head.run, LoadedRun { head, snapshot, events: Vec::new(), commit });
+    }
+    events(&mut tx, &mut loaded).await?;
+    tx.rollback().await?;
+    Ok(runs.iter().map(|run| loaded.get(run).cloned()).collect())
+}
+
+async fn events(tx: &mut PgConnection, loaded: &mut BTreeMap<RunId, LoadedRun>) -> Result<(), Problem> {
+    let after = |run: &LoadedRun| run.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+    let behind: Vec<(RunId, u64, u64)> = loaded
+        .values()
+        .filter(|run| after(run) < run.head.last_seq)
+        .map(|run| (run.head.run, after(run), run.head.last_seq))
+        .collect();
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query_file!(
+        "queries/load/events.sql",
+        &column(&behind, |(run, _, _)| shard(run.shard())),
+        &column(&behind, |(run, _, _)| run.0),
+        &column(&behind, |(_, after, _)| long(*after)),
+        &column(&behind, |(_, _, upto)| long(*upto)),
+    )
+    .fetch_all(tx)
+    .await?;
+    for row in rows {
+        if let Some(run) = loaded.get_mut(&RunId(row.stream)) {
+            run.events.push(event(row.seq, row.kind, row.schema, row.body, row.hash)?);
+        }
+    }
+    for (run, after, upto) in behind {
+        let held = loaded.get(&run).map_or(0, |loaded| loaded.events.len());
+        if u64::try_from(held) != Ok(upto - after) {
+            let problem = format!("{held} events were found after event {after}, but the last is event {upto}");
+            return Err(StoreError::Corrupt { run, problem }.into());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn event(seq: i64, kind: i16, schema: i16, body: Vec<u8>, hash: Vec<u8>) -> Result<StoredEvent, Problem> {
+    Ok(StoredEvent {
+        seq: decode::count(seq)?,
+        kind: kind.unsigned_abs(),
+        schema: schema.unsigned_abs(),
+        body,
+        hash: ChainHash(decode::hash(hash)?),
+    })
+}
+
+pub(crate) async fn payloads(pool: &PgPool, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, Problem> {
+    let mut tx = Prelude::Read.begin(pool).await?;
+    let rows = sqlx::query_file!(
+        "queries/load/payloads.sql",
+        &column(refs, |r| shard(r.id.shard())),
+        &column(refs, |r| r.id.0),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    let stored: BTreeMap<PayloadId, Payload> = rows
+        .into_iter()
+        .map(|row| (PayloadId(row.payload_id), Payload { encoding: row.encoding, data: row.data }))
+        .collect();
+    refs.iter().map(|reference| verified(*reference, stored.get(&reference.id))).collect()
+}
+
+fn verified(reference: PayloadRef, stored: Option<&Payload>) -> Result<NewPayload, Problem> {
+    let corrupt = |problem: &str| StoreError::CorruptPayload { payload: reference.id, problem: problem.to_owned() };
+    let payload = stored.ok_or_else(|| corrupt("it is missing"))?;
+    if payload.hash() != reference.hash {
+        return Err(corrupt("its bytes do not match the hash under which it is referred to").into());
+    }
+    Ok(NewPayload { reference, payload: payload.clone() })
+}
+
+pub(crate) async fn join_outputs(pool: &PgPool, join: &JoinKey) -> Result<JoinOutputs, Problem> {
+    let mut tx = Prelude::Read.begin(pool).await?;
+    let rows = sqlx::query_file!(
+        "queries/load/join_items.sql",
+        shard(join.run.shard()),
+        join.run.0,
+        join.step.to_string(),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    let corrupt = |problem: String| Problem::from(StoreError::Corrupt { run: join.run, problem });
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let output = match (row.output_id, row.output_hash, row.output_bytes) {
+            (Some(id), Some(hash), Some(bytes)) => Some(decode::payload_ref(id, hash, bytes)?),
+            _ => None,
+        };
+        let failure = row.failure.map(|bytes| postcard::from_bytes::<Failure>(&bytes)).transpose();
+        let failure = failure.map_err(|error| corrupt(format!("a child's failure does not decode: {error}")))?;
+        items.push(JoinItem { index: decode::count32(row.index)?, output, failure });
+    }
+    Ok(JoinOutputs { items })
+}
+
+pub(crate) async fn request(
+    pool: &PgPool,
+    namespace: NamespaceId,
+    key: &RequestKey,
+) -> Result<Option<RequestRecord>, Problem> {
+    let row = sqlx::query_file!("queries/load/request.sql", shard(key.shard), namespace.0, key.id)
+        .fetch_optional(pool)
+        .await?;
+    row.map(|row| {
+        Ok(RequestRecord {
+            namespace,
+            key: key.clone(),
+            digest: decode::hash(row.digest)?,
+            run: RunId(row.run_id),
+            answer: row.answer,
+        })
+    })
+    .transpose()
+}
+
+pub(crate) async fn now(pool: &PgPool) -> Result<Timestamp, Problem> {
+    Ok(sqlx::query_file!("queries/load/now.sql").fetch_one(pool).await?.now.into())
+}

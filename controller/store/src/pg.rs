@@ -1,0 +1,118 @@
+//! The store in Postgres: the core's trait, and doors to the other topics.
+
+use fulcrum_core::decide::JoinOutputs;
+use fulcrum_core::decide::command::Mail;
+use fulcrum_core::ids::{MailId, NamespaceId, RunId, TimerId};
+use fulcrum_core::payload::{NewPayload, PayloadRef};
+use fulcrum_core::store::commit::RequestKey;
+use fulcrum_core::store::{
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, LoadedRun, RequestRecord,
+    RunHead, Store, StoreError,
+};
+use fulcrum_core::task::TaskRow;
+use fulcrum_core::time::{Millis, Timestamp};
+
+use crate::connect::{ConnectError, Pools};
+use crate::migrate::{self, MigrateError};
+use crate::options::StoreOptions;
+use crate::work::unit;
+use crate::{due, flush, lease, load};
+
+/// Fulcrum's state in one Postgres database. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct PgStore {
+    pub(crate) pools: Pools,
+}
+
+impl PgStore {
+    /// Opens the pools and refuses a server that is too old or may lose commits.
+    pub async fn connect(options: &StoreOptions) -> Result<Self, ConnectError> {
+        Ok(Self { pools: Pools::open(options).await? })
+    }
+
+    /// Brings the schema up to date. Safe to call from many controllers at once; refuses a newer schema.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        migrate::migrate(&self.pools.control).await
+    }
+
+    /// Closes all connections after what is under way.
+    pub async fn close(&self) {
+        self.pools.close().await;
+    }
+}
+
+impl Store for PgStore {
+    async fn flush(&self, batch: Vec<Commit>) -> Result<FlushReport, StoreError> {
+        let pool = self.pools.request.clone();
+        unit(async move { flush::flush(&pool, &batch).await }).await
+    }
+
+    async fn load(&self, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, StoreError> {
+        let (pool, runs) = (self.pools.request.clone(), runs.to_vec());
+        unit(async move { load::runs(&pool, &runs).await }).await
+    }
+
+    async fn heads(&self, runs: &[RunId]) -> Result<Vec<RunHead>, StoreError> {
+        let (pool, runs) = (self.pools.request.clone(), runs.to_vec());
+        unit(async move { load::heads(&pool, &runs).await }).await
+    }
+
+    async fn payloads(&self, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, StoreError> {
+        let (pool, refs) = (self.pools.request.clone(), refs.to_vec());
+        unit(async move { load::payloads(&pool, &refs).await }).await
+    }
+
+    async fn join_outputs(&self, join: &JoinKey) -> Result<JoinOutputs, StoreError> {
+        let (pool, join) = (self.pools.request.clone(), join.clone());
+        unit(async move { load::join_outputs(&pool, &join).await }).await
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest], lease: Millis) -> Result<Vec<GrantedTask>, StoreError> {
+        let (pool, requests) = (self.pools.control.clone(), requests.to_vec());
+        unit(async move { lease::claim(&pool, &requests, lease).await }).await
+    }
+
+    async fn heartbeat(&self, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, StoreError> {
+        let (pool, beats) = (self.pools.control.clone(), beats.to_vec());
+        unit(async move { lease::heartbeat(&pool, &beats, lease).await }).await
+    }
+
+    async fn due_tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
+        let pool = self.pools.control.clone();
+        unit(async move { due::tasks(&pool, limit).await }).await
+    }
+
+    async fn due_timers(&self, limit: u32) -> Result<Vec<DueTimer>, StoreError> {
+        let pool = self.pools.control.clone();
+        unit(async move { due::timers(&pool, limit).await }).await
+    }
+
+    async fn pending_mail(&self, older_than: Millis, limit: u32) -> Result<Vec<Mail>, StoreError> {
+        let pool = self.pools.control.clone();
+        unit(async move { due::mail(&pool, older_than, limit).await }).await
+    }
+
+    async fn discard_mail(&self, mail: &[MailId]) -> Result<(), StoreError> {
+        let (pool, mail) = (self.pools.control.clone(), mail.to_vec());
+        unit(async move { due::discard_mail(&pool, &mail).await }).await
+    }
+
+    async fn discard_timers(&self, timers: &[TimerId]) -> Result<(), StoreError> {
+        let (pool, timers) = (self.pools.control.clone(), timers.to_vec());
+        unit(async move { due::discard_timers(&pool, &timers).await }).await
+    }
+
+    async fn request(
+        &self,
+        namespace: NamespaceId,
+        request: &RequestKey,
+    ) -> Result<Option<RequestRecord>, StoreError> {
+        let (pool, request) = (self.pools.request.clone(), request.clone());
+        unit(async move { load::request(&pool, namespace, &request).await }).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let pool = self.pools.control.clone();
+        unit(async move { load::now(&pool).await }).await
+    }
+}
