@@ -83,8 +83,7 @@ pub struct Decision {
     #[serde(default)]
     pub value: Value,
     /// What was said with the decision.
-    #[serde(default)]
-    pub comment: String,
+    pub comment: Option<String>,
 }
 
 /// The digest of a step, which has no input of its own.

@@ -3,15 +3,17 @@
 //! [`desk`] is the one place that feeds the machine and passes on what it answers. Around it: [`polling`] asks
 //! for tasks, [`running`] does them, [`reporting`] hands in outcomes, [`beating`] renews leases on a thread and
 //! connection of its own, so that busy or blocking capabilities cannot starve it, and [`renewing`] keeps the
-//! certificate fresh. [`serve`] starts and ends them all.
+//! certificate fresh. [`serve`] builds a worker and starts it all, [`shift`] is its life until the drain is over.
 
 mod beating;
 mod desk;
 mod polling;
 mod recording;
+mod registering;
 mod renewing;
 mod reporting;
 mod running;
 mod serve;
+mod shift;
 
 pub use serve::{Worker, WorkerError};

@@ -11,7 +11,7 @@ use tonic::Request;
 
 use super::{
     desk::{Desk, Poll},
-    serve::Registration,
+    registering::Registration,
 };
 use crate::{backoff::Backoff, channel::Channel, refusal::Refusal, wire};
 

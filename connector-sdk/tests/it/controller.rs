@@ -2,40 +2,30 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll},
     thread,
     time::Duration,
 };
 
 use fulcrum_proto::{
-    common::v1::{ErrorReason, ItemError, Payload},
+    common::v1::{ErrorReason, ItemError},
     reason::ERROR_DOMAIN,
     worker::v1::{
-        append_journal_result, enrolment_service_server::*, task_report, task_report_result,
+        append_journal_result, enrolment_service_server::*, task_report_result,
         worker_service_server::*, *,
     },
 };
 use fulcrum_sdk::{Enrolment, IdentityDir, Worker, WorkerError, enrol};
-use futures_util::stream;
-use rustls::ServerConfig;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Notify, oneshot},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Request, Response, Status,
-    transport::{Server, server::Connected},
-};
+use tonic::{Code, Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::authority::Authority;
+use crate::{authority::Authority, listener::incoming};
 
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
@@ -206,46 +196,6 @@ impl Working {
     }
 }
 
-pub(crate) fn task(lease: &str, capability: &str, input: Value) -> Task {
-    Task {
-        lease: lease.to_owned().into(),
-        task_id: format!("task-of-{lease}"),
-        run_id: "run_1".into(),
-        step_key: "step~1".into(),
-        capability: capability.into(),
-        attempt: 1,
-        lease_seq: 1,
-        effect_key: "e".repeat(64),
-        input: Some(payload(&input)),
-        ..Task::default()
-    }
-}
-
-pub(crate) fn payload(value: &Value) -> Payload {
-    Payload {
-        encoding: "json".into(),
-        data: value.to_string().into(),
-    }
-}
-
-/// The output a report carries; panics if it carries something else.
-pub(crate) fn output(report: &TaskReport) -> Value {
-    match &report.outcome {
-        Some(task_report::Outcome::Completed(done)) => {
-            serde_json::from_slice(&done.output.as_ref().unwrap().data).unwrap()
-        }
-        other => panic!("expected an output, got {other:?}"),
-    }
-}
-
-/// The code of the failure a report carries; panics if it carries something else.
-pub(crate) fn failure_code(report: &TaskReport) -> String {
-    match &report.outcome {
-        Some(task_report::Outcome::Failed(failed)) => failed.failure.clone().unwrap().code,
-        other => panic!("expected a failure, got {other:?}"),
-    }
-}
-
 fn status(code: Code, reason: ErrorReason) -> Status {
     let details = ErrorDetails::with_error_info(reason.name(), ERROR_DOMAIN, HashMap::new());
     Status::with_error_details(code, reason.name(), details)
@@ -402,57 +352,5 @@ impl WorkerService for Shared {
             ca_bundle_pem: self.authority.ca_pem(),
             expires_at: None,
         }))
-    }
-}
-
-/// Accepts TLS connections; those that fail their handshake are skipped.
-fn incoming(
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
-) -> impl futures_util::Stream<Item = std::io::Result<TlsConnection>> {
-    let acceptor = TlsAcceptor::from(config);
-    stream::unfold((listener, acceptor), |(listener, acceptor)| async move {
-        loop {
-            let (tcp, _) = listener.accept().await.ok()?;
-            if let Ok(tls) = acceptor.accept(tcp).await {
-                return Some((Ok(TlsConnection(tls)), (listener, acceptor)));
-            }
-        }
-    })
-}
-
-struct TlsConnection(TlsStream<TcpStream>);
-
-impl Connected for TlsConnection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
-}
-
-impl AsyncRead for TlsConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for TlsConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

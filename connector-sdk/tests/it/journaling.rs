@@ -12,7 +12,10 @@ use fulcrum_proto::worker::v1::{
 use fulcrum_sdk::{Context, Contract, Decision, EffectClass, Failure, Question, capability};
 use serde_json::{Value, json};
 
-use crate::controller::{Controller, failure_code, output, payload, task};
+use crate::{
+    controller::Controller,
+    messages::{failure_code, output, payload, task},
+};
 
 fn contract(name: &str) -> Contract {
     Contract::new(name, EffectClass::Reversible)

@@ -10,4 +10,6 @@ mod controller;
 mod enrolling;
 mod holding;
 mod journaling;
+mod listener;
+mod messages;
 mod working;

@@ -3,7 +3,10 @@ use fulcrum_sdk::{Context, Contract, EffectClass, Failure, capability};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::controller::{Controller, failure_code, output, task};
+use crate::{
+    controller::Controller,
+    messages::{failure_code, output, task},
+};
 
 fn read(name: &str) -> Contract {
     Contract::new(name, EffectClass::Read)
