@@ -1,0 +1,10 @@
+//! The adapters against the real thing: HTTP servers, databases, processes, a mail server's side of the conversation.
+
+mod config;
+mod connector;
+mod files;
+mod http;
+mod mail;
+mod script;
+mod smtp_server;
+mod sql;
