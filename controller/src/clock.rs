@@ -37,7 +37,7 @@ pub enum Jump {
     Backward(Millis),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Anchor {
     database: Timestamp,
     monotonic: Instant,
@@ -45,6 +45,7 @@ struct Anchor {
 
 /// The database's time, estimated between observations. The estimate is never ahead of the truth by more than the
 /// drift of the monotonic clock, because an observation is anchored at the moment its answer arrived.
+#[derive(Debug)]
 pub struct DatabaseClock {
     anchor: ArcSwap<Anchor>,
 }

@@ -2,7 +2,8 @@
 //!
 //! Every long-lived task is spawned through [`Tasks`], under a name and the [`Stage`] at which it has to be over.
 //! Shutdown goes through the stages: each is announced by its token, then its tasks are awaited. One deadline spans all
-//! of them; what is still alive then is aborted and named in the log.
+//! of them; what is still alive then is aborted and named in the log. Stages that come after the deadline still get a
+//! moment each, so that one stuck loop does not keep the lanes from flushing.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::clock;
+
+/// What a stage gets when it begins after the deadline.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// The stages, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +104,7 @@ impl Tasks {
         let mut aborted = Vec::new();
         for stage in Stage::ALL {
             self.tokens[stage as usize].cancel();
+            let until = until.max(clock::monotonic() + LAST_CALL);
             for mut task in self.take(stage) {
                 match tokio::time::timeout_at(until, &mut task.handle).await {
                     Ok(Ok(())) => {}

@@ -159,13 +159,13 @@ mod tests {
         let file = directory.path().join("controller.toml");
         std::fs::write(
             &file,
-            "[lease]\nttl_ms = 40000\nheartbeat_ms = 5000\n[retention]\ndays = 7\n",
+            "[lease]\nttl_ms = 27000\nheartbeat_ms = 5000\n[retention]\ndays = 7\n",
         )
         .expect("written");
-        let mut sources = flags(&[("lease.ttl_ms", "60000")]);
+        let mut sources = flags(&[("lease.ttl_ms", "29000")]);
         sources.file = Some(file);
         sources.environment = vec![
-            ("FULCRUM_LEASE__TTL_MS".to_owned(), "50000".to_owned()),
+            ("FULCRUM_LEASE__TTL_MS".to_owned(), "28000".to_owned()),
             ("FULCRUM_LEASE__HEARTBEAT_MS".to_owned(), "6000".to_owned()),
             (
                 "FULCRUM_TEST_DATABASE_URL".to_owned(),
@@ -183,7 +183,7 @@ mod tests {
                 config.lease.heartbeat_ms,
                 config.retention.days
             ),
-            (60_000, 6_000, 7)
+            (29_000, 6_000, 7)
         );
         assert_eq!(config.database.url.expose_secret(), "postgres://a:b@c:1/d");
     }

@@ -88,7 +88,6 @@ pub const METHODS: &[Method] = &[
     row("/fulcrum.admin.v1.IdentityService/WhoAmI", EVERYBODY, Unary),
 
     row("/grpc.health.v1.Health/Check", EVERYBODY, Unary),
-    row("/grpc.health.v1.Health/List", EVERYBODY, Unary),
     row("/grpc.health.v1.Health/Watch", EVERYBODY, Stream),
     row("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", OPERATORS, Stream),
 ];
