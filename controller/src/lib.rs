@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod loops;

@@ -1,55 +1,29 @@
 //! From several decisions of one run to one version step.
 
-use std::collections::BTreeMap;
-
-use fulcrum_core::decide::command::Mail;
 use fulcrum_core::decide::Decision;
-use fulcrum_core::event::{ChainHash, Envelope};
-use fulcrum_core::ids::{CommitId, MailId, ReviewId, TaskId, TimerId};
+use fulcrum_core::decide::command::Mail;
+use fulcrum_core::event::ChainHash;
+use fulcrum_core::ids::{CommitId, PayloadId, TaskId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{Commit, Expected, JoinOp, RequestRecord, ReviewOp, RunHead, StoredEvent, TimerOp};
-use fulcrum_core::task::{Fence, TaskOp};
+use fulcrum_core::store::{Commit, Expected, RequestRecord, RunHead, StoredEvent};
+use fulcrum_core::task::TaskOp;
+use fulcrum_core::time::Timestamp;
 
 use super::item::PendingRequest;
 
-/// Decisions of one run, merged: one op per task, timer and review.
+/// Decisions of one run, merged, with the request ids that they answer.
 #[derive(Debug, Default)]
 pub struct Merged {
-    events: Vec<Envelope>,
-    payloads: Vec<NewPayload>,
-    fences: Vec<Fence>,
-    tasks: BTreeMap<TaskId, TaskOp>,
-    timers: BTreeMap<TimerId, TimerOp>,
-    mail: Vec<Mail>,
-    consumed: Vec<MailId>,
-    joins: Vec<JoinOp>,
-    reviews: BTreeMap<ReviewId, ReviewOp>,
+    decision: Decision,
     requests: Vec<RequestRecord>,
 }
 
 impl Merged {
-    /// Adds a decision after those added before.
-    pub fn add(&mut self, decision: Decision, request: Option<(&PendingRequest, &Run)>) {
-        self.events.extend(decision.events);
-        self.payloads.extend(decision.payloads);
-        self.fences.extend(decision.fences);
-        self.mail.extend(decision.mail);
-        self.consumed.extend(decision.consumed);
-        self.joins.extend(decision.joins);
-        for op in decision.tasks {
-            self.add_task(op);
-        }
-        for op in decision.timers {
-            let timer = match &op {
-                TimerOp::Set { timer, .. } | TimerOp::Clear { timer } => *timer,
-            };
-            self.timers.insert(timer, op);
-        }
-        for op in decision.reviews {
-            self.add_review(op);
-        }
-        if let Some((request, run)) = request {
+    /// Adds a decision after those added before. `run` is the run after it.
+    pub fn add(&mut self, decision: Decision, now: Timestamp, run: &Run, request: Option<&PendingRequest>) {
+        self.decision.absorb(decision, now, run);
+        if let Some(request) = request {
             self.requests.push(RequestRecord {
                 namespace: request.namespace,
                 key: request.key.clone(),
@@ -63,36 +37,30 @@ impl Merged {
     /// Has a decision been added that depends on this task's lease?
     #[must_use]
     pub fn fences(&self, task: TaskId) -> bool {
-        self.fences.iter().any(|fence| fence.lease.task == task) || self.tasks.contains_key(&task)
+        self.decision.fences.iter().any(|fence| fence.lease.task == task)
+            || self.decision.tasks.iter().any(|op| op.task() == task)
     }
 
     /// A payload among those about to be stored.
     #[must_use]
-    pub fn payload(&self, id: fulcrum_core::ids::PayloadId) -> Option<&NewPayload> {
-        self.payloads.iter().find(|p| p.reference.id == id)
+    pub fn payload(&self, id: PayloadId) -> Option<&NewPayload> {
+        self.decision.payloads.iter().find(|new| new.reference.id == id)
     }
 
     /// Mail that the commit writes.
     #[must_use]
     pub fn mail(&self) -> &[Mail] {
-        &self.mail
+        &self.decision.mail
     }
 
-    /// Tasks that the commit makes ready.
-    pub fn ready_tasks(&self) -> impl Iterator<Item = &TaskOp> {
-        self.tasks.values().filter(|op| match op {
-            TaskOp::Create(_) | TaskOp::Release { .. } | TaskOp::Resume { .. } => true,
-            TaskOp::Park { .. } | TaskOp::Remove { .. } => false,
-        })
-    }
-
-    /// Is there anything to commit?
+    /// Changes to tasks.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.consumed.is_empty() && self.fences.is_empty() && self.tasks.is_empty()
+    pub fn tasks(&self) -> &[TaskOp] {
+        &self.decision.tasks
     }
 
-    /// The commit: `run` is the state after all decisions, `before` the row they were made on.
+    /// The commit: `run` is the state after all decisions, `before` the row they were made on and the `seq` of its
+    /// newest snapshot.
     #[must_use]
     pub fn commit(
         &self,
@@ -101,19 +69,16 @@ impl Merged {
         before: Option<(&RunHead, u64)>,
         snapshot_every_events: u64,
     ) -> Commit {
+        let decision = &self.decision;
         let mut chain = before.map_or_else(ChainHash::default, |(head, _)| head.chain);
-        let events: Vec<StoredEvent> = self
-            .events
-            .iter()
-            .map(|envelope| {
-                let event = StoredEvent::seal(run.id, envelope, chain);
-                chain = event.hash;
-                event
-            })
-            .collect();
+        let events = decision.events.iter().map(|envelope| {
+            let event = StoredEvent::seal(run.id, envelope, chain);
+            chain = event.hash;
+            event
+        });
+        let events: Vec<StoredEvent> = events.collect();
         let snapshot_seq = before.map_or(0, |(_, seq)| seq);
-        let snapshot = (run.last_seq - snapshot_seq >= snapshot_every_events)
-            .then(|| run.to_bytes());
+        let snapshot = (run.last_seq - snapshot_seq >= snapshot_every_events).then(|| run.to_bytes());
         Commit {
             id,
             expected: before.map_or(Expected::New, |(head, _)| Expected::Version(head.version)),
@@ -135,14 +100,14 @@ impl Merged {
             },
             events,
             snapshot,
-            payloads: self.payloads.clone(),
-            fences: self.fences.clone(),
-            tasks: self.tasks.values().cloned().collect(),
-            timers: self.timers.values().cloned().collect(),
-            mail: self.mail.clone(),
-            consumed: self.consumed.clone(),
-            joins: self.joins.clone(),
-            reviews: self.reviews.values().cloned().collect(),
+            payloads: decision.payloads.clone(),
+            fences: decision.fences.clone(),
+            tasks: decision.tasks.clone(),
+            timers: decision.timers.clone(),
+            mail: decision.mail.clone(),
+            consumed: decision.consumed.clone(),
+            joins: decision.joins.clone(),
+            reviews: decision.reviews.clone(),
             requests: self.requests.clone(),
         }
     }
@@ -150,36 +115,6 @@ impl Merged {
     /// Gives up the payloads, for the cache.
     #[must_use]
     pub fn into_payloads(self) -> Vec<NewPayload> {
-        self.payloads
-    }
-
-    fn add_task(&mut self, op: TaskOp) {
-        let task = op.task();
-        let never_offered = matches!(self.tasks.get(&task), Some(TaskOp::Create(_)));
-        match op {
-            TaskOp::Remove { .. } if never_offered => {
-                self.tasks.remove(&task);
-            }
-            op @ (TaskOp::Create(_)
-            | TaskOp::Release { .. }
-            | TaskOp::Park { .. }
-            | TaskOp::Resume { .. }
-            | TaskOp::Remove { .. }) => {
-                self.tasks.insert(task, op);
-            }
-        }
-    }
-
-    fn add_review(&mut self, op: ReviewOp) {
-        let review = op.review();
-        let never_asked = matches!(self.reviews.get(&review), Some(ReviewOp::Open(_)));
-        match op {
-            ReviewOp::Close { .. } if never_asked => {
-                self.reviews.remove(&review);
-            }
-            op @ (ReviewOp::Open(_) | ReviewOp::Close { .. } | ReviewOp::Escalate { .. }) => {
-                self.reviews.insert(review, op);
-            }
-        }
+        self.decision.payloads
     }
 }

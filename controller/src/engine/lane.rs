@@ -346,11 +346,12 @@ impl<S: Store, C: Source> Lane<S, C> {
         let mut snapshot_seq = 0;
         let mut mail: Vec<Mail> = Vec::new();
         if let Some((merged, _, before)) = work.merged() {
-            for op in merged.ready_tasks() {
+            for op in merged.tasks() {
                 match op {
                     TaskOp::Create(task) => self.waker.ready(task.ready_at),
                     TaskOp::Release { ready_at, .. } => self.waker.ready(*ready_at),
-                    TaskOp::Resume { .. } | TaskOp::Park { .. } | TaskOp::Remove { .. } => self.waker.ready(self.clock.now()),
+                    TaskOp::Resume { .. } => self.waker.ready(self.clock.now()),
+                    TaskOp::Park { .. } | TaskOp::Remove { .. } => {}
                 }
             }
             mail.extend(merged.mail().iter().cloned());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use fulcrum_core::decide::command::MailBody;
-use fulcrum_core::decide::{Answer, CommandKind, Inputs, Needs, Rejection, decide};
+use fulcrum_core::decide::{Answer, CommandKind, Decided, Inputs, Needs, Rejection, decide};
 use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, TaskId};
 use fulcrum_core::limits::Limits;
@@ -130,11 +130,10 @@ impl Work {
             return Want::Nothing;
         }
         match decide(self.state.as_deref(), &plan, &item.command, &self.inputs) {
-            Ok((mut decision, next)) => {
+            Ok(Decided { mut decision, run }) => {
                 let answer = std::mem::take(&mut decision.answer);
-                let next = Arc::new(next);
-                self.merged.add(decision, item.request.as_ref().map(|request| (request, next.as_ref())));
-                self.state = Some(next);
+                self.merged.add(decision, self.inputs.now, &run, item.request.as_ref());
+                self.state = Some(Arc::new(run));
                 self.decided.push((item, answer));
                 Want::Nothing
             }
@@ -219,8 +218,7 @@ impl Work {
     #[must_use]
     pub fn merged(&self) -> Option<(&Merged, &Run, Option<(&RunHead, u64)>)> {
         let state = self.state.as_deref()?;
-        (!self.decided.is_empty() && !self.merged.is_empty())
-            .then(|| (&self.merged, state, self.base.as_ref().map(|(head, seq)| (head, *seq))))
+        (!self.decided.is_empty()).then(|| (&self.merged, state, self.base.as_ref().map(|(head, seq)| (head, *seq))))
     }
 
     /// The root of the run's family.
