@@ -5,6 +5,7 @@ use crate::decide::decision::{Decided, Inputs, Rejection};
 use crate::decide::desk::Desk;
 use crate::decide::{append_journal, cancel, decide_review, mail, report, signal, start, task_due, timer_fired};
 use crate::definition::plan::Plan;
+use crate::invariants::{self, Scene};
 use crate::run::Run;
 
 /// Decides a command. `run` is `None` when the run does not exist; `plan` is that of the run's pinned definition.
@@ -15,6 +16,20 @@ use crate::run::Run;
 /// # Errors
 /// See [`Rejection`]; nothing has changed then.
 pub fn decide(
+    run: Option<&Run>,
+    plan: &Plan,
+    command: &Command,
+    inputs: &Inputs,
+) -> Result<Decided, Rejection> {
+    let decided = dispatch(run, plan, command, inputs)?;
+    if cfg!(debug_assertions) {
+        let broken = invariants::broken(Scene { before: run, decision: &decided.decision, after: &decided.run });
+        assert!(broken.is_empty(), "{broken:?} after {command:?}: {decided:#?}");
+    }
+    Ok(decided)
+}
+
+fn dispatch(
     run: Option<&Run>,
     plan: &Plan,
     command: &Command,
