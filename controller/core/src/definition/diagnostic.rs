@@ -99,12 +99,13 @@ impl fmt::Display for Code {
     }
 }
 
-/// The candidate that somebody who typed `word` most likely meant: at most a third of it mistyped.
+/// The candidate that somebody who typed `word` most likely meant: at most a third of it mistyped, or one letter of two.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let budget = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let budget = (length / 3).max(1).min(length.saturating_sub(1));
     candidates
         .map(|c| (distance(word, c), c))
         .filter(|(d, _)| *d <= budget)
@@ -150,6 +151,7 @@ mod tests {
         assert_eq!(nearest("rety", words.into_iter()), Some("retry"));
         assert_eq!(nearest("concurrency", words.into_iter()), None);
         assert_eq!(nearest("", words.into_iter()), None);
+        assert_eq!(nearest("x", ["a", "b"].into_iter()), None);
     }
 
     #[test]

@@ -5,10 +5,18 @@
 //! tree of steps into the indexed form that the run machine walks. [`schema`] publishes the JSON Schema for editors.
 
 pub mod check;
+pub mod compile;
 pub mod diagnostic;
 pub mod hash;
+pub mod json_schema;
 pub mod model;
 pub mod parse;
+pub mod place;
 pub mod plan;
 pub mod schema;
+pub(crate) mod source;
 pub(crate) mod walk;
+
+pub use check::{CheckContext, Unregistered};
+pub use compile::compile;
+pub use diagnostic::Diagnostic;

@@ -33,7 +33,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod text;
-mod time;
+pub(crate) mod time;
 mod tree;
 mod value;
 

@@ -410,11 +410,7 @@ fn the_motif_that_exhausts_the_antlr_parser_is_refused_at_once() {
 
 /// The deepest and longest shapes that get as far as the parser, on a stack a quarter of what threads usually have.
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the test measures time and stack"
-)]
+#[expect(clippy::disallowed_types, reason = "the test measures time")]
 fn no_shape_overflows_a_small_stack_or_takes_long() {
     let mut shapes = Vec::new();
     for n in [16, 60, 64, 65, 500, 4_000] {

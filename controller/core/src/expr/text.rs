@@ -177,10 +177,7 @@ fn split<'a>(text: &str, separator: &str, budget: &Budget) -> Evaluated<'a> {
     }
     if separator.is_empty() {
         // Rust gives an empty text before the first and after the last character; CEL gives the characters.
-        parts = parts
-            .into_iter()
-            .filter(|p| !matches!(p, Val::Text(t) if t.as_str().is_empty()))
-            .collect();
+        parts.retain(|p| !matches!(p, Val::Text(t) if t.as_str().is_empty()));
     }
     Val::list(parts, budget)
 }
