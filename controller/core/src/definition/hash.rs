@@ -73,3 +73,47 @@ fn sha256<T: Serialize>(domain: &str, of: &T) -> [u8; 32] {
     hash.update(canonical_json(&value).as_bytes());
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::parse::parse;
+    use crate::definition::parse::tests::SAMPLE;
+    use crate::limits::Limits;
+
+    fn hash(text: &str) -> DefinitionHash {
+        definition_hash(&parse(text, &Limits::default()).definition.unwrap())
+    }
+
+    /// A change here means that every stored workflow gets a new version: raise `LANGUAGE_VERSION` and say why.
+    #[test]
+    fn the_hash_of_the_sample_never_changes() {
+        assert_eq!(
+            hash(SAMPLE).to_string(),
+            "30243926071a18f7311a83f22c4480d8b5ec33b9977e3b1c75d0a4c30da516f0"
+        );
+    }
+
+    #[test]
+    fn formatting_comments_and_key_order_do_not_matter() {
+        let yaml = "# hello\nworkflow: w\nsteps:\n  - id: a # first\n    call: x.y\n    with: { b: 1, a: '${input.x}' }\n";
+        let json = r#"{"steps":[{"with":{"a":"${ input.x }","b":1},"call":"x.y","id":"a","priority":0}],"language":1,"workflow":"w"}"#;
+        assert_eq!(hash(yaml), hash(json));
+        assert_ne!(hash(yaml), hash(&yaml.replace("b: 1", "b: 2")));
+        assert_ne!(
+            hash(yaml),
+            hash(&yaml.replace("workflow: w", "workflow: v"))
+        );
+    }
+
+    #[test]
+    fn canonical_json_sorts_keys_at_every_depth() {
+        let value = json!({"b": [{"z": 1, "a": "\"é\n"}], "a": null, "B": 1.5});
+        assert_eq!(
+            canonical_json(&value),
+            r#"{"B":1.5,"a":null,"b":[{"a":"\"é\n","z":1}]}"#
+        );
+    }
+}

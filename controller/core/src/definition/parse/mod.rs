@@ -4,14 +4,24 @@
 //! reports what is wrong and goes on with what can be used, so that one slip does not hide the next. A step whose
 //! kind is broken stays in the model as an empty `set`, so that references to it are not reported as unknown.
 
+mod act;
+mod block;
 mod document;
 mod fields;
 mod kind;
+mod mark;
+mod pause;
 mod step;
 mod value;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+/// Every kind with the keys that belong to it.
+#[cfg(test)]
+pub(crate) fn kind_keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    kind::KINDS.iter().map(|kind| (kind.name, kind.keys))
+}
 
 use crate::definition::diagnostic::Diagnostic;
 use crate::definition::model::Definition;

@@ -30,6 +30,47 @@ steps:
 output: { contact: "${steps.contact.output.id}" }
 "#;
 
+/// Every kind of step and every short form.
+pub(crate) const EVERY_KIND: &str = r#"
+language: 1
+workflow: all-kinds
+description: Everything once
+steps:
+  - set: { total: "${1 + 1}", name: plain }
+  - { id: nap, sleep: 1h 30m }
+  - { id: moment, sleep: 90 }
+  - { id: dynamic, sleep: "${input.pause}" }
+  - { id: later, until: "2026-01-31T08:00:00Z" }
+  - { id: ask, review: Go on? }
+  - { id: signalled, wait: approved, timeout: 2d }
+  - { id: signalled2, wait: { signal: approved } }
+  - id: loop
+    foreach: ${ input.items }
+    max_parallel: 4
+    on_item_failure: continue
+    do:
+      - { id: work, call: a.b, with: { n: "${item}" } }
+    output: ${ steps.work.output }
+  - id: choose
+    switch:
+      - when: ${ input.x > 1 }
+        do: [ { id: big, call: a.b } ]
+      - default: [ { id: small, call: a.b } ]
+  - id: guarded
+    try: [ { id: risky, call: a.b, retry: 3, on_failure: continue, priority: -5 } ]
+    catch: [ { fail: { code: BROKEN, message: "because ${error.message}" } } ]
+    finally: [ { id: tidy, run: clean-up, with: { deep: [1, "${input.x}"] } } ]
+  - id: slow
+    call: a.b
+    when: true
+    retry: { max_attempts: 7, initial: 2s, max: 1m, multiplier_percent: 150, non_retryable: [BAD_INPUT] }
+    timeout: { start_to_close: 5m, schedule_to_start: 1h, total: 1d }
+  - checkpoint: Stage.Two
+  - fail: no reason
+  - return:
+  - return: { a: 1 }
+"#;
+
 fn model(text: &str) -> Definition {
     let parsed = parse(text, &Limits::default());
     assert_eq!(parsed.diagnostics, [], "{text}");
@@ -111,47 +152,7 @@ fn the_sample_of_the_design_parses() {
 
 #[test]
 fn every_kind_and_every_short_form_has_its_model() {
-    let definition = model(
-        r#"
-language: 1
-workflow: all-kinds
-description: Everything once
-steps:
-  - set: { total: "${1 + 1}", name: plain }
-  - { id: nap, sleep: 1h 30m }
-  - { id: moment, sleep: 90 }
-  - { id: dynamic, sleep: "${input.pause}" }
-  - { id: later, until: "2026-01-31T08:00:00Z" }
-  - { id: ask, review: Go on? }
-  - { id: signalled, wait: approved, timeout: 2d }
-  - { id: signalled2, wait: { signal: approved } }
-  - id: loop
-    foreach: ${ input.items }
-    max_parallel: 4
-    on_item_failure: continue
-    do:
-      - { id: work, call: a.b, with: { n: "${item}" } }
-    output: ${ steps.work.output }
-  - id: choose
-    switch:
-      - when: ${ input.x > 1 }
-        do: [ { id: big, call: a.b } ]
-      - default: [ { id: small, call: a.b } ]
-  - id: guarded
-    try: [ { id: risky, call: a.b, retry: 3, on_failure: continue, priority: -5 } ]
-    catch: [ { fail: { code: BROKEN, message: "because ${error.message}" } } ]
-    finally: [ { id: tidy, run: clean-up, with: { deep: [1, "${input.x}"] } } ]
-  - id: slow
-    call: a.b
-    when: true
-    retry: { max_attempts: 7, initial: 2s, max: 1m, multiplier_percent: 150, non_retryable: [BAD_INPUT] }
-    timeout: { start_to_close: 5m, schedule_to_start: 1h, total: 1d }
-  - checkpoint: Stage.Two
-  - fail: no reason
-  - return:
-  - return: { a: 1 }
-"#,
-    );
+    let definition = model(EVERY_KIND);
     let json = serde_json::to_value(&definition).unwrap();
     assert_eq!(json["steps"][0]["id"], json!("set-1"));
     assert_eq!(
