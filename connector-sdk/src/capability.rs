@@ -10,7 +10,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Context, Contract, Failure, Sent};
+use crate::{Context, Contract, Failure, Sent, code};
 
 /// Something a worker can do.
 ///
@@ -88,13 +88,19 @@ where
 
     async fn call(&self, ctx: &Context, input: Value) -> Result<Value, Failure> {
         let input = serde_json::from_value(input).map_err(|error| {
-            Failure::fatal("INPUT_INVALID", format!("the input does not fit: {error}"))
-                .sent(Sent::No)
+            Failure::fatal(
+                code::INPUT_INVALID,
+                format!("the input does not fit: {error}"),
+            )
+            .sent(Sent::No)
         })?;
         let output = (self.function)(ctx.clone(), input).await?;
         serde_json::to_value(output).map_err(|error| {
-            Failure::fatal("OUTPUT_INVALID", format!("the output is not JSON: {error}"))
-                .sent(Sent::Yes)
+            Failure::fatal(
+                code::OUTPUT_INVALID,
+                format!("the output is not JSON: {error}"),
+            )
+            .sent(Sent::Yes)
         })
     }
 }

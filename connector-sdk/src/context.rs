@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Decision, Failure, Question, Sent,
+    Decision, Failure, Question, Sent, code,
     journal::{
         operation::{Entry, Operation, Outcome, step_digest},
         recorder::{Detached, Recorder},
@@ -160,7 +160,7 @@ impl Context {
         let result = work.await?;
         let value = serde_json::to_value(&result).map_err(|error| {
             let message = format!("the result of step {name:?} is not JSON: {error}");
-            Failure::fatal("OUTPUT_INVALID", message)
+            Failure::fatal(code::OUTPUT_INVALID, message)
         })?;
         let entry = Entry {
             name: name.to_owned(),
@@ -184,7 +184,7 @@ impl Context {
     ) -> Result<T, Failure> {
         let input = serde_json::to_value(input).map_err(|error| {
             let message = format!("the input of call {name:?} is not JSON: {error}");
-            Failure::fatal("INPUT_INVALID", message).sent(Sent::No)
+            Failure::fatal(code::INPUT_INVALID, message).sent(Sent::No)
         })?;
         let capability = capability.to_owned();
         let operation = Operation::Call { capability, input };
@@ -252,7 +252,7 @@ impl Context {
     async fn elsewhere(&self, name: &str, operation: Operation) -> Outcome {
         if !self.inner.can_park {
             let message = format!("operation {name:?} needs a controller, and this call has none");
-            return Err(Failure::fatal("DETACHED", message).sent(Sent::No));
+            return Err(Failure::fatal(code::DETACHED, message).sent(Sent::No));
         }
         {
             let mut journal = self.journal();
@@ -264,7 +264,7 @@ impl Context {
         let _waiting = Waiting { ctx: self, name };
         self.inner.ended.cancelled().await;
         let message = format!("the task ended while {name:?} was waited for");
-        Err(Failure::fatal("TASK_ENDED", message).sent(Sent::No))
+        Err(Failure::fatal(code::TASK_ENDED, message).sent(Sent::No))
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -280,7 +280,7 @@ fn decode<T: DeserializeOwned>(name: &str, outcome: Outcome) -> Result<T, Failur
     let value: Value = outcome?;
     serde_json::from_value(value).map_err(|error| {
         let message = format!("the recorded result of {name:?} does not fit: {error}");
-        Failure::fatal("OUTPUT_INVALID", message)
+        Failure::fatal(code::OUTPUT_INVALID, message)
     })
 }
 

@@ -18,6 +18,7 @@ mod capability;
 pub mod channel;
 pub mod client;
 mod clock;
+pub mod code;
 mod context;
 mod contract;
 mod enrol;

@@ -6,7 +6,7 @@ use fulcrum_proto::{common::v1 as common, worker::v1 as worker};
 use serde_json::Value;
 
 use crate::{
-    Contract, EffectClass, Failure, FailureClass, Idempotency, Sent,
+    Contract, EffectClass, Failure, FailureClass, Idempotency, Sent, code,
     journal::operation::{Digest, Entry, Operation, Outcome},
 };
 
@@ -30,10 +30,14 @@ pub(crate) fn value(payload: Option<common::Payload>) -> Result<Value, Failure> 
     };
     if !matches!(payload.encoding.as_str(), "" | JSON) {
         let message = format!("cannot read payloads encoded as {:?}", payload.encoding);
-        return Err(Failure::fatal("ENCODING_UNKNOWN", message).sent(Sent::No));
+        return Err(Failure::fatal(code::ENCODING_UNKNOWN, message).sent(Sent::No));
     }
     serde_json::from_slice(&payload.data).map_err(|error| {
-        Failure::fatal("PAYLOAD_INVALID", format!("a payload is not JSON: {error}")).sent(Sent::No)
+        Failure::fatal(
+            code::PAYLOAD_INVALID,
+            format!("a payload is not JSON: {error}"),
+        )
+        .sent(Sent::No)
     })
 }
 
@@ -137,7 +141,7 @@ pub(crate) fn entry(entry: Entry) -> worker::JournalEntry {
 pub(crate) fn entry_from_wire(entry: worker::JournalEntry) -> Result<Entry, Failure> {
     let damaged = |what: &str| {
         let message = format!("journal entry {:?} {what}", entry.name);
-        Failure::fatal("JOURNAL_DAMAGED", message).sent(Sent::No)
+        Failure::fatal(code::JOURNAL_DAMAGED, message).sent(Sent::No)
     };
     let digest: [u8; 32] = entry
         .input_digest

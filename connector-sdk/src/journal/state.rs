@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::operation::{Digest, Entry, Operation, Outcome};
-use crate::{Failure, Sent};
+use crate::{Failure, Sent, code};
 
 /// A defect in how a task uses its journal. It fails the task: its code would not do the same thing twice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +29,8 @@ pub enum JournalError {
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let code = match error {
-            JournalError::NameReused { .. } => "JOURNAL_NAME_REUSED",
-            JournalError::InputChanged { .. } => "JOURNAL_INPUT_CHANGED",
+            JournalError::NameReused { .. } => code::JOURNAL_NAME_REUSED,
+            JournalError::InputChanged { .. } => code::JOURNAL_INPUT_CHANGED,
         };
         Failure::fatal(code, error.to_string()).sent(Sent::No)
     }

@@ -18,6 +18,7 @@ use crate::{
     Failure, Sent,
     backoff::Backoff,
     channel::Channel,
+    code,
     journal::{operation::Entry, recorder::Recorder},
     refusal::Refusal,
     wire,
@@ -72,7 +73,7 @@ impl Recorder for LeaseRecorder {
 
 /// The step was done but is not recorded: what becomes of it on a retry is not known.
 fn refused(name: &str, reason: Option<ErrorReason>, message: &str) -> Failure {
-    let code = reason.map_or("JOURNAL_REFUSED", ErrorReason::name);
+    let code = reason.map_or(code::JOURNAL_REFUSED, ErrorReason::name);
     let message = format!("step {name:?} was done and cannot be recorded: {message}");
     Failure::unknown(code, message).sent(Sent::Yes)
 }

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 
 use super::{desk::Desk, polling::timed, running::failed};
 use crate::{
-    Failure, Sent, backoff::Backoff, channel::Channel, lease::LeaseToken, refusal::Refusal, wire,
+    Failure, Sent, backoff::Backoff, channel::Channel, code, lease::LeaseToken, refusal::Refusal,
+    wire,
 };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -145,7 +146,7 @@ fn is_temporary(error: &ItemError) -> bool {
 /// What to hand in instead of a report that is refused whatever it comes with: a failure that says so. If even
 /// that is refused, the lease is left to end.
 fn replace_or_leave(desk: &Desk, batch: Vec<TaskReport>, refusal: &Refusal) -> Vec<TaskReport> {
-    let failure = Failure::fatal("REPORT_REFUSED", refusal.to_string()).sent(Sent::Yes);
+    let failure = Failure::fatal(code::REPORT_REFUSED, refusal.to_string()).sent(Sent::Yes);
     let mut instead = Vec::new();
     for report in batch {
         match report.outcome {

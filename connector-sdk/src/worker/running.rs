@@ -24,7 +24,7 @@ use super::{desk::Job, recording::LeaseRecorder};
 use crate::{
     Capability, Context, Contract, EffectClass, Failure, Idempotency, Sent,
     channel::Channel,
-    clock,
+    clock, code,
     context::Grant,
     journal::{operation::Operation, state::Journal},
     trace, wire,
@@ -79,9 +79,11 @@ pub(super) async fn run(
 async fn work(bench: &Bench, capability: Option<Arc<dyn Capability>>, job: Job) -> Ending {
     let Some(capability) = capability else {
         let message = format!("this worker does not offer {}", job.task.capability);
-        return Ending::Done(Err(
-            Failure::recoverable("CAPABILITY_NOT_OFFERED", message).sent(Sent::No)
-        ));
+        return Ending::Done(Err(Failure::recoverable(
+            code::CAPABILITY_NOT_OFFERED,
+            message,
+        )
+        .sent(Sent::No)));
     };
     let (ctx, input) = match unpack(bench, &job) {
         Ok(unpacked) => unpacked,
@@ -93,21 +95,21 @@ async fn work(bench: &Bench, capability: Option<Arc<dyn Capability>>, job: Job) 
         biased;
         ended = until_done_or_parked(&ctx, call) => match ended {
             Ok(ending) => ending,
-            Err(panic) => Ending::Done(Err(interrupted(contract, "PANICKED", panic_text(&*panic)))),
+            Err(panic) => Ending::Done(Err(interrupted(contract, code::PANICKED, panic_text(&*panic)))),
         },
         () = deadline(ctx.deadline()) => Ending::Done(Err(interrupted(
             contract,
-            "TIMED_OUT",
+            code::START_TO_CLOSE_TIMEOUT,
             "the step's time was up before the call was done",
         ))),
         () = after(&job.cancel, CANCEL_GRACE) => Ending::Done(Err(interrupted(
             contract,
-            "CANCELLED",
+            code::CANCELLED,
             "the step was cancelled before the call was done",
         ))),
         () = bench.give_up.cancelled() => Ending::Done(Err(interrupted(
             contract,
-            "WORKER_STOPPED",
+            code::WORKER_STOPPED,
             "the worker was stopped before the call was done",
         ))),
     };
@@ -206,7 +208,7 @@ fn outcome(ending: Ending, payload_bytes_max: usize) -> task_report::Outcome {
                     "the output has {} bytes, {payload_bytes_max} are allowed; return a reference",
                     output.data.len()
                 );
-                return failed(&Failure::fatal("PAYLOAD_TOO_LARGE", message).sent(Sent::Yes));
+                return failed(&Failure::fatal(code::PAYLOAD_TOO_LARGE, message).sent(Sent::Yes));
             }
             task_report::Outcome::Completed(CompletedOutcome {
                 output: Some(output),

@@ -25,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{authority::Authority, listener::incoming};
+use crate::{
+    authority::Authority,
+    listener::{Cutter, incoming},
+};
 
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
@@ -56,6 +59,7 @@ struct Shared {
     endpoint: Mutex<String>,
     state: Mutex<State>,
     changed: Notify,
+    cutter: Arc<Cutter>,
 }
 
 pub(crate) struct Controller {
@@ -72,6 +76,7 @@ impl Controller {
             endpoint: Mutex::default(),
             state: Mutex::default(),
             changed: Notify::new(),
+            cutter: Arc::default(),
         });
         let (addresses, ready) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
@@ -92,10 +97,18 @@ impl Controller {
                     .unwrap();
                 let enrolment = Server::builder()
                     .add_service(EnrolmentServiceServer::from_arc(Arc::clone(&serving)))
-                    .serve_with_incoming(incoming(enrolment, serving.authority.enrolment_tls()));
+                    .serve_with_incoming(incoming(
+                        enrolment,
+                        serving.authority.enrolment_tls(),
+                        Arc::default(),
+                    ));
                 let worker = Server::builder()
                     .add_service(WorkerServiceServer::from_arc(Arc::clone(&serving)))
-                    .serve_with_incoming(incoming(worker, serving.authority.mutual_tls()));
+                    .serve_with_incoming(incoming(
+                        worker,
+                        serving.authority.mutual_tls(),
+                        Arc::clone(&serving.cutter),
+                    ));
                 tokio::select! {
                     _ = enrolment => {}
                     _ = worker => {}
@@ -132,6 +145,11 @@ impl Controller {
             name: None,
             version: "test".into(),
         }
+    }
+
+    /// Cuts the connections of all workers.
+    pub(crate) fn cut_connections(&self) {
+        self.shared.cutter.cut();
     }
 
     /// Offers a task.

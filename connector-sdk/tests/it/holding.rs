@@ -110,6 +110,6 @@ async fn work_past_its_time_is_dropped_and_said_to_be_unknown() {
     let report = controller
         .until(|state| state.reports.first().cloned())
         .await;
-    assert_eq!(failure_code(&report), "TIMED_OUT");
+    assert_eq!(failure_code(&report), "START_TO_CLOSE_TIMEOUT");
     working.stop().await.unwrap();
 }

@@ -161,3 +161,44 @@ async fn a_drain_finishes_what_runs_and_asks_for_nothing_more() {
     assert_eq!(output(&state.reports[0]), json!("kept"));
     assert_eq!(state.queue.len(), 1, "no task was taken while draining");
 }
+
+#[tokio::test]
+async fn a_cut_connection_is_made_anew_and_running_work_is_reported_over_it() {
+    let controller = Controller::start();
+    let (entered, mut entries) = mpsc::channel(1);
+    let (let_go, gate) = tokio::sync::watch::channel(());
+    let hold = move |_ctx: Context, input: Value| {
+        let entered = entered.clone();
+        let mut gate = gate.clone();
+        async move {
+            entered.send(()).await.unwrap();
+            gate.changed().await.unwrap();
+            Ok(input)
+        }
+    };
+    controller.offer(task("a", "hold", json!("kept")));
+    let working = controller
+        .work(|worker| {
+            worker
+                .capability(capability(read("hold"), hold))
+                .capability(capability(read("math.double"), double))
+        })
+        .await;
+    entries.recv().await.unwrap();
+    controller.cut_connections();
+    controller.offer(task("b", "math.double", json!(4)));
+    let first = controller
+        .until(|state| state.reports.first().cloned())
+        .await;
+    assert_eq!(
+        output(&first),
+        json!(8),
+        "work comes in over a new connection"
+    );
+    let_go.send(()).unwrap();
+    let second = controller
+        .until(|state| state.reports.get(1).cloned())
+        .await;
+    assert_eq!(output(&second), json!("kept"));
+    working.stop().await.unwrap();
+}
