@@ -10,8 +10,19 @@ use crate::workspace::cargo;
 /// Crate name → its versions in the graph.
 pub type Versions = BTreeMap<String, BTreeSet<String>>;
 
-/// All crates that `package` compiles, or the whole workspace when it is None; tests' own needs left out.
-pub fn compiled_into(package: Option<&str>) -> Result<Versions> {
+/// Whose graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// All crates of ours.
+    Workspace,
+    /// One crate with its default features.
+    Package(&'a str),
+    /// One crate with no feature.
+    BarePackage(&'a str),
+}
+
+/// All crates that a part compiles; what only tests need is left out.
+pub fn compiled_into(part: Part<'_>) -> Result<Versions> {
     let mut tree = cargo();
     tree.args([
         "tree",
@@ -20,16 +31,14 @@ pub fn compiled_into(package: Option<&str>) -> Result<Versions> {
         "--prefix=none",
         "--format={p}",
     ]);
-    match package {
-        Some(name) => tree.args(["--package", name]),
-        None => tree.arg("--workspace"),
+    match part {
+        Part::Workspace => tree.arg("--workspace"),
+        Part::Package(name) => tree.args(["--package", name]),
+        Part::BarePackage(name) => tree.args(["--no-default-features", "--package", name]),
     };
     let out = tree.output().context("cargo did not start")?;
-    ensure!(
-        out.status.success(),
-        "cargo tree: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let said = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "cargo tree: {said}");
     Ok(parse(&String::from_utf8_lossy(&out.stdout)))
 }
 

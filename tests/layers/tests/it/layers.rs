@@ -1,7 +1,7 @@
 //! Which of our crates may use which, and what the pure core may not even touch through others.
 
 use anyhow::Result;
-use fulcrum_layers::graph::compiled_into;
+use fulcrum_layers::graph::{Part, compiled_into};
 use fulcrum_layers::workspace::Workspace;
 
 /// Crate → the crates of ours that its shipped code may name. Tests may use more.
@@ -83,7 +83,7 @@ fn each_crate_uses_only_the_layers_below_it() -> Result<()> {
 
 #[test]
 fn the_core_has_no_door() -> Result<()> {
-    let compiled = compiled_into(Some("fulcrum-core"))?;
+    let compiled = compiled_into(Part::Package("fulcrum-core"))?;
     let found: Vec<_> = NOT_IN_CORE
         .iter()
         .filter(|name| compiled.contains_key(**name))
@@ -106,6 +106,28 @@ fn the_core_has_no_door() -> Result<()> {
     assert!(
         named.is_empty(),
         "fulcrum-core names {named:?}; pass time and entropy in as arguments"
+    );
+    Ok(())
+}
+
+/// The command line is a client; the servers come in with `fulcrum dev` and `fulcrum demo` alone.
+#[test]
+fn without_its_dev_commands_the_command_line_is_a_client() -> Result<()> {
+    let compiled = compiled_into(Part::BarePackage("fulcrum"))?;
+    let servers = [
+        "fulcrum-controller",
+        "fulcrum-core",
+        "fulcrum-store",
+        "fulcrum-adapters",
+        "fulcrum-executor",
+    ];
+    let found: Vec<_> = servers
+        .iter()
+        .filter(|name| compiled.contains_key(**name))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "{found:?} belong behind the feature `dev`"
     );
     Ok(())
 }

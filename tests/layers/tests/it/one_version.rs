@@ -1,7 +1,7 @@
 //! Two versions of a protocol crate do not talk to each other, and two crypto providers panic at start.
 
 use anyhow::Result;
-use fulcrum_layers::graph::compiled_into;
+use fulcrum_layers::graph::{Part, compiled_into};
 
 const ONE_VERSION: &[&str] = &[
     "aws-lc-rs",
@@ -26,7 +26,7 @@ const NEVER: &[&str] = &["native-tls", "openssl", "openssl-sys", "ring"];
 
 #[test]
 fn the_crates_that_must_agree_are_there_once() -> Result<()> {
-    let compiled = compiled_into(None)?;
+    let compiled = compiled_into(Part::Workspace)?;
     for name in ONE_VERSION {
         let versions = compiled
             .get(*name)
@@ -43,7 +43,7 @@ fn the_crates_that_must_agree_are_there_once() -> Result<()> {
 
 #[test]
 fn there_is_one_tls_stack_with_one_crypto_provider() -> Result<()> {
-    let compiled = compiled_into(None)?;
+    let compiled = compiled_into(Part::Workspace)?;
     let found: Vec<_> = NEVER
         .iter()
         .filter(|name| compiled.contains_key(**name))
