@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) reports: Vec<TaskReport>,
     pub(crate) journals: HashMap<Vec<u8>, Vec<JournalEntry>>,
     pub(crate) polls: Vec<LeaseTasksRequest>,
+    /// What each call was granted, for when it is repeated because its answer was lost.
+    pub(crate) granted: HashMap<String, Vec<Task>>,
     pub(crate) registered: Option<RegisterRequest>,
     pub(crate) enrolled: Vec<EnrolRequest>,
     pub(crate) beats: usize,
@@ -271,13 +273,13 @@ impl WorkerService for Shared {
                 if state.forgot_worker {
                     return Err(status(Code::FailedPrecondition, ErrorReason::NotRegistered));
                 }
+                let again = state.granted.get(&request.call_id).cloned();
                 let count = state.queue.len().min(request.slots as usize);
-                if count > 0 || request.slots == 0 {
-                    let tasks = state.queue.drain(..count).collect();
-                    return Ok(Response::new(LeaseTasksResponse {
-                        tasks,
-                        retry_after: None,
-                    }));
+                if again.is_some() || count > 0 || request.slots == 0 {
+                    let tasks = again.unwrap_or_else(|| state.queue.drain(..count).collect());
+                    state.granted.insert(request.call_id, tasks.clone());
+                    let retry_after = None;
+                    return Ok(Response::new(LeaseTasksResponse { tasks, retry_after }));
                 }
             }
             changed.await;
