@@ -344,6 +344,20 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_guide_are_valid_for_editors() {
+        let guide = include_str!("../../../../docs/guides/workflow-language.md");
+        let editor = editor();
+        for example in guide.split("```yaml\n").skip(1) {
+            let example = example.split("```").next().unwrap();
+            let complaints: Vec<String> = editor
+                .iter_errors(&value(example))
+                .map(|e| format!("{}: {e}", e.instance_path()))
+                .collect();
+            assert_eq!(complaints, Vec::<String>::new(), "{example}");
+        }
+    }
+
+    #[test]
     fn slips_are_seen_while_typing() {
         let editor = editor();
         for step in [

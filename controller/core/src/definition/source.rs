@@ -121,7 +121,8 @@ pub(crate) fn read(text: &str, limits: &Limits) -> (Option<Node>, Vec<Diagnostic
         let outcome = match event {
             Ok((event, span)) => reader.event(event, span),
             Err(error) => {
-                let message = format!("this is not YAML: {}", error.info());
+                let quotes = quotes_hint(text, error.marker());
+                let message = format!("this is not YAML: {}{quotes}", error.info());
                 Err(place(error.marker()).diagnostic(Code::Syntax, "", message))
             }
         };
@@ -138,6 +139,18 @@ pub(crate) fn read(text: &str, limits: &Limits) -> (Option<Node>, Vec<Diagnostic
         ));
     }
     (reader.root, reader.diagnostics)
+}
+
+/// The commonest slip by far.
+fn quotes_hint(text: &str, marker: &Marker) -> &'static str {
+    let line = text
+        .lines()
+        .nth(marker.line().saturating_sub(1))
+        .unwrap_or_default();
+    match line.find("${") {
+        Some(at) if line[at..].contains(": ") => "; a text that holds `: ` must stand in quotes",
+        Some(_) | None => "",
+    }
 }
 
 fn place(marker: &Marker) -> Place {

@@ -281,6 +281,12 @@ fn the_form_of_the_document_is_checked() {
             &["2:8 SYNTAX : this is not YAML"],
         ),
         (
+            "workflow: w\nsteps:\n  - return: ${ {'a': 1} }\n",
+            &[
+                "3:20 SYNTAX : this is not YAML: mapping values are not allowed in this context; a text that holds `: ` must",
+            ],
+        ),
+        (
             "- a\n",
             &["1:1 WRONG_TYPE : this must be a mapping with `workflow` and `steps`, not a list"],
         ),
