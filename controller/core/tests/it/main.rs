@@ -2,6 +2,7 @@
 
 mod build;
 mod control;
+mod documents;
 mod failing;
 mod fanning;
 mod journaling;
