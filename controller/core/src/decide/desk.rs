@@ -45,6 +45,12 @@ impl From<Failure> for Halt {
     }
 }
 
+impl From<Box<Failure>> for Halt {
+    fn from(failure: Box<Failure>) -> Self {
+        Halt::Fail(failure)
+    }
+}
+
 impl From<Rejection> for Halt {
     fn from(rejection: Rejection) -> Self {
         Halt::Reject(rejection)
@@ -154,7 +160,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Takes in a payload that came with the command.
-    pub(super) fn take(&mut self, payload: &NewPayload) -> Result<(), Failure> {
+    pub(super) fn take(&mut self, payload: &NewPayload) -> Result<(), Box<Failure>> {
         self.check_size(payload.reference.bytes as usize)?;
         self.decision.payloads.push(payload.clone());
         Ok(())

@@ -4,7 +4,7 @@ use crate::decide::cancel;
 use crate::decide::command::MailBody;
 use crate::decide::decision::Rejection;
 use crate::decide::desk::Desk;
-use crate::event::{Event, StepKey};
+use crate::event::{Activity, Event, StepKey};
 use crate::ids::MailId;
 
 pub(super) fn decide(desk: &mut Desk<'_>, id: MailId, body: &MailBody) -> Result<(), Rejection> {
@@ -20,6 +20,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, id: MailId, body: &MailBody) -> Result
 
 fn join_progressed(desk: &mut Desk<'_>, step: &StepKey, closed: u32, failed: u32) -> Result<(), Rejection> {
     let state = desk.open_step(step)?;
+    if !matches!(state.activity, Some(Activity::Foreach(_) | Activity::Child { .. })) {
+        return Err(Rejection::Stale("the step has no children"));
+    }
     let (join, seq) = (state.join, state.last_seq);
     if closed <= join.closed && failed <= join.failed {
         return Err(Rejection::Stale("the join has been heard of since"));

@@ -48,16 +48,16 @@ pub(super) fn leased_call(
 fn completed(desk: &mut Desk<'_>, report: &Report, call: &Call, output: &NewPayload) -> Result<(), Rejection> {
     let grant = Some(report.grant.clone());
     if let Err(failure) = desk.take(output).and_then(|()| check_output(desk, call, output)) {
-        desk.fail(&report.step, failure, grant);
+        desk.fail(&report.step, *failure, grant);
         return Ok(());
     }
     desk.complete(&report.step, Some(output.reference), grant);
     Ok(())
 }
 
-fn check_output(desk: &Desk<'_>, call: &Call, output: &NewPayload) -> Result<(), Failure> {
+fn check_output(desk: &Desk<'_>, call: &Call, output: &NewPayload) -> Result<(), Box<Failure>> {
     let Some(contract) = desk.inputs.contracts.get(&call.capability) else { return Ok(()) };
-    let mismatch = |problem: String| Failure::fatal(code::OUTPUT_SCHEMA_MISMATCH, problem);
+    let mismatch = |problem: String| Box::new(Failure::fatal(code::OUTPUT_SCHEMA_MISMATCH, problem));
     let value = output.payload.to_value().map_err(|e| mismatch(format!("the output is not JSON: {e}")))?;
     contract.check_output(&value).map_err(mismatch)
 }

@@ -7,7 +7,7 @@ use crate::decide::{report, retry};
 use crate::event::{Activity, Call, Event, Grant};
 use crate::failure::{Failure, FailureClass, code};
 use crate::ids::TaskId;
-use crate::task::{Due, Fence, Lease, TaskOp, TaskRow};
+use crate::task::{Due, Fence, Lease, TaskOp, TaskRow, TaskState};
 
 pub(super) fn decide(desk: &mut Desk<'_>, due: &TaskDue) -> Result<(), Rejection> {
     let state = desk.open_step(&due.step)?;
@@ -22,15 +22,19 @@ pub(super) fn decide(desk: &mut Desk<'_>, due: &TaskDue) -> Result<(), Rejection
     let (mut call, seq) = (call.clone(), state.last_seq);
     call.repeatable |= repeatable_by_now(desk, &call);
     desk.because_of(Some(seq));
-    match seen.due {
-        Due::Never => return Err(Rejection::Stale("the task is not due")),
-        Due::ScheduleToStart(_) => {
+    match (seen.due, seen.state) {
+        (Due::Never, _)
+        | (Due::ScheduleToStart(_), TaskState::Leased | TaskState::Parked)
+        | (Due::LeaseDeadline(_) | Due::StartToClose(_), TaskState::Ready | TaskState::Parked) => {
+            return Err(Rejection::Stale("the task is not due"));
+        }
+        (Due::ScheduleToStart(_), TaskState::Ready) => {
             let message = format!("no worker with `{}` took the task in time", call.capability);
             let failure = Failure::fatal(code::SCHEDULE_TO_START_TIMEOUT, message);
             desk.fail(&due.step, failure, None);
         }
-        Due::LeaseDeadline(_) => lease_expired(desk, due, &call)?,
-        Due::StartToClose(_) => {
+        (Due::LeaseDeadline(_), TaskState::Leased) => lease_expired(desk, due, &call)?,
+        (Due::StartToClose(_), TaskState::Leased) => {
             let class = if call.repeatable { FailureClass::Transient } else { FailureClass::Unknown };
             let message = "the attempt took longer than its start-to-close time";
             let failure = Failure::new(class, code::START_TO_CLOSE_TIMEOUT, message);

@@ -17,6 +17,9 @@ pub(super) fn decide(
 ) -> Result<(), Rejection> {
     let state = desk.open_step(step)?;
     let Some(activity) = state.activity.clone() else { return Err(Rejection::Stale("the step does nothing")) };
+    if !is_set(desk, step, &activity, purpose) {
+        return Err(Rejection::Stale("the step has no such timer"));
+    }
     let (seq, timed_out, escalated) = (state.last_seq, state.timed_out, state.escalated);
     desk.because_of(Some(seq));
     desk.decision.timers.push(TimerOp::Clear { timer });
@@ -58,9 +61,30 @@ pub(super) fn decide(
             desk.emit(Event::StepTimedOut { step: step.clone() });
             desk.sweep()?;
         }
-        (TimerPurpose::Wake | TimerPurpose::Expiry, _) => return Err(Rejection::Stale("the timer is not the step's")),
+        (TimerPurpose::Wake | TimerPurpose::Expiry, _) => return Err(Rejection::Stale("it has fired before")),
     }
     Ok(())
+}
+
+/// Does the step wait for this timer at all?
+fn is_set(desk: &Desk<'_>, step: &StepKey, activity: &Activity, purpose: TimerPurpose) -> bool {
+    match (purpose, activity) {
+        (TimerPurpose::Total, _) => desk.total_timer_of(step).is_some(),
+        (TimerPurpose::Wake, Activity::Sleep { .. } | Activity::Wait { until: Some(_), .. }) => true,
+        (TimerPurpose::Expiry, Activity::Review(asked)) => asked.expires_at.is_some(),
+        (
+            TimerPurpose::Wake | TimerPurpose::Expiry,
+            Activity::Call(_)
+            | Activity::Review(_)
+            | Activity::Sleep { .. }
+            | Activity::Wait { .. }
+            | Activity::Parallel
+            | Activity::Switch { .. }
+            | Activity::Try
+            | Activity::Foreach(_)
+            | Activity::Child { .. },
+        ) => false,
+    }
 }
 
 /// What a step that took too long fails with.

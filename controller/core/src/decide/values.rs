@@ -58,7 +58,7 @@ impl Desk<'_> {
     }
 
     /// Makes a payload of a value.
-    pub(super) fn store(&mut self, value: Value) -> Result<PayloadRef, Failure> {
+    pub(super) fn store(&mut self, value: Value) -> Result<PayloadRef, Box<Failure>> {
         let payload = Payload::json(&value);
         self.check_size(payload.data.len())?;
         let new = payload.named(self.run.id, &self.inputs.entropy, FIRST_MADE + self.made);
@@ -69,12 +69,13 @@ impl Desk<'_> {
         Ok(reference)
     }
 
-    pub(super) fn check_size(&self, bytes: usize) -> Result<(), Failure> {
+    pub(super) fn check_size(&self, bytes: usize) -> Result<(), Box<Failure>> {
         let max = self.inputs.limits.payload_bytes_max;
         if bytes <= max as usize {
             return Ok(());
         }
-        Err(Failure::fatal(code::LIMIT_EXCEEDED, format!("a payload of {bytes} bytes; payload_bytes_max is {max}")))
+        let message = format!("a payload of {bytes} bytes; payload_bytes_max is {max}");
+        Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into())
     }
 
     /// The value of a payload; `None` is null. Asks for it if it is not at hand.
@@ -105,7 +106,7 @@ impl Desk<'_> {
         if values.len() == references.len() { Ok(values) } else { Err(self.missing()) }
     }
 
-    fn look_up(&mut self, reference: Option<PayloadRef>) -> Result<Option<Arc<Value>>, Failure> {
+    fn look_up(&mut self, reference: Option<PayloadRef>) -> Result<Option<Arc<Value>>, Box<Failure>> {
         let Some(reference) = reference else { return Ok(Some(Arc::new(Value::Null))) };
         if let Some(value) = self.inputs.payloads.get(&reference.id).or_else(|| self.fresh.get(&reference.id)) {
             return Ok(Some(Arc::clone(value)));
@@ -236,8 +237,7 @@ impl Desk<'_> {
     /// The id of the innermost step that a failure started from.
     fn origin_of(&self, failed: &StepState) -> String {
         let mut path = failed.key.path.clone();
-        loop {
-            let Some(node) = self.plan.at(&path) else { break };
+        while let Some(node) = self.plan.at(&path) {
             // What fails later replaces what failed before: a `finally` its `catch`, a `catch` its body.
             let inside = node.slots().rev().find_map(|slot| self.first_failed(node.id, slot));
             match inside {
@@ -259,6 +259,6 @@ fn scope(bound: &Bound) -> Scope<'_> {
     bound.iter().fold(Scope::new(), |scope, (reference, value)| scope.with(reference.clone(), value))
 }
 
-fn expression_failed(problem: &str) -> Failure {
-    Failure::fatal(code::EXPRESSION_FAILED, problem)
+fn expression_failed(problem: &str) -> Box<Failure> {
+    Failure::fatal(code::EXPRESSION_FAILED, problem).into()
 }

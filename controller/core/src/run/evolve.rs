@@ -106,6 +106,7 @@ impl Run {
             }
             Event::StepCancelled { step } => {
                 self.close(step, StepStatus::Cancelled, envelope);
+                self.around(step, |state| state.left_inside += 1);
             }
             Event::ReviewDecided { step, review: _, verdict, comment: _ } => self.touch(step, envelope, |state| {
                 use crate::definition::model::OnExpiry;
@@ -194,11 +195,16 @@ impl Run {
     fn fail(&mut self, step: &StepKey, failure: &Failure, handled: bool, envelope: &Envelope) {
         let status = if handled { StepStatus::Absorbed } else { StepStatus::Failed };
         self.close(step, status, envelope).failure = Some(failure.clone());
-        if let (false, Some((around, _))) = (handled, step.path.rsplit_once('/')) {
-            let around = StepKey { path: around.to_owned(), epoch: step.epoch };
-            if let Some(state) = self.steps.get_mut(&around) {
-                state.failed_inside += 1;
-            }
+        if !handled {
+            self.around(step, |state| state.failed_inside += 1);
+        }
+    }
+
+    /// Changes the step directly around another one.
+    fn around(&mut self, step: &StepKey, change: impl FnOnce(&mut StepState)) {
+        let Some((path, _)) = step.path.rsplit_once('/') else { return };
+        if let Some(state) = self.steps.get_mut(&StepKey { path: path.to_owned(), epoch: step.epoch }) {
+            change(state);
         }
     }
 

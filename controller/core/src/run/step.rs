@@ -91,6 +91,8 @@ pub struct StepState {
     pub escalated: bool,
     /// Steps directly in it that failed for good.
     pub failed_inside: u32,
+    /// Steps directly in it that were cancelled.
+    pub left_inside: u32,
     /// Its children, for `foreach` and `run`.
     pub join: JoinProgress,
     /// The journal of its task.
@@ -121,6 +123,7 @@ impl StepState {
             timed_out: false,
             escalated: false,
             failed_inside: 0,
+            left_inside: 0,
             join: JoinProgress::default(),
             journal: Shelf::default(),
             opened_at: at,

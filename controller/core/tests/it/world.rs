@@ -20,7 +20,7 @@ use fulcrum_core::run::Run;
 use fulcrum_core::store::join::JoinBatch;
 use fulcrum_core::store::{JoinOp, ReviewOp, ReviewRow, TimerOp, ops};
 use fulcrum_core::task::{Due, Fence, Lease, NewTask, TaskOp, TaskRow, TaskState};
-use fulcrum_core::time::{Millis, Timestamp};
+use fulcrum_core::time::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -58,6 +58,8 @@ pub(crate) struct World {
     workflows: BTreeMap<String, DefinitionHash>,
     grants: BTreeMap<TaskId, u64>,
     commands: u64,
+    /// A commit that is being put together from several commands of one run.
+    batch: Option<(RunId, Option<Decided>)>,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             workflows: BTreeMap::new(),
             grants: BTreeMap::new(),
             commands: 0,
+            batch: None,
         };
         world.apply(definition);
         world
@@ -124,8 +127,28 @@ impl World {
         let command = Command { run, actor, trace: None, kind };
         let decided = self.decide(&command)?;
         self.check_fences(&decided.decision.fences)?;
-        self.commit(run, decided);
+        match &mut self.batch {
+            Some((of, held)) if *of == run => match held {
+                None => *held = Some(decided),
+                Some(held) => {
+                    held.run = decided.run;
+                    held.decision.absorb(decided.decision, self.now, &held.run);
+                }
+            },
+            _ => self.commit(run, decided),
+        }
         Ok(())
+    }
+
+    /// From here on, commands to this run are put into one commit, as a lane does.
+    pub(crate) fn begin_batch(&mut self, run: RunId) {
+        self.batch = Some((run, None));
+    }
+
+    pub(crate) fn end_batch(&mut self) {
+        if let Some((run, Some(decided))) = self.batch.take() {
+            self.commit(run, decided);
+        }
     }
 
     fn decide(&mut self, command: &Command) -> Result<Decided, Rejection> {
@@ -141,7 +164,9 @@ impl World {
             workflows: BTreeMap::new(),
             limits: self.limits,
         };
-        let run = self.runs.get(&command.run);
+        let held = self.batch.as_ref().filter(|(of, _)| *of == command.run).and_then(|(_, held)| held.as_ref());
+        let run = held.map(|held| &held.run).or_else(|| self.runs.get(&command.run));
+        let held_payloads = held.map(|held| &held.decision.payloads[..]).unwrap_or_default();
         let definition = match (run, &command.kind) {
             (Some(run), _) => run.origin.definition,
             (None, CommandKind::Start(start) | CommandKind::Mail { body: MailBody::Start(start), .. }) => start.definition,
@@ -155,7 +180,8 @@ impl World {
                 return decided;
             };
             for reference in &needs.payloads {
-                let stored = &self.payloads[&reference.id];
+                let held = held_payloads.iter().find(|new| new.reference.id == reference.id);
+                let stored = held.unwrap_or_else(|| &self.payloads[&reference.id]);
                 assert_eq!(stored.payload.hash(), reference.hash);
                 inputs.payloads.insert(reference.id, Arc::new(stored.payload.to_value().unwrap()));
             }

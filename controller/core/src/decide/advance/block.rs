@@ -42,10 +42,11 @@ impl Desk<'_> {
     /// A member closed (or the block has just opened): opens who is ready, or closes the block.
     pub(super) fn settle_parallel(&mut self, parallel: NodeId, member: StepStatus) -> Result<(), Rejection> {
         let node = self.plan.node(parallel);
-        let Some(state) = self.run.step(&node.key).filter(|state| state.is_open()) else { return Ok(()) };
-        let failing = state.failed_inside > 0;
-        let ending = failing || state.timed_out || self.is_doomed(parallel);
-        if member == StepStatus::Failed {
+        if !self.run.step(&node.key).is_some_and(StepState::is_open) {
+            return Ok(());
+        }
+        let ending = self.is_ending(parallel);
+        if ending && !member.lets_pass() {
             self.sweep()?;
         }
         let members = self.plan.list(Some(parallel), Slot::Member);

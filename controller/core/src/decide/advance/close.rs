@@ -71,7 +71,7 @@ impl Desk<'_> {
     }
 
     /// The total time of a step that is watched by a timer of its own.
-    pub(super) fn total_timer_of(&self, step: &StepKey) -> Option<crate::time::Millis> {
+    pub(in crate::decide) fn total_timer_of(&self, step: &StepKey) -> Option<crate::time::Millis> {
         let node = self.plan.at(&step.path)?;
         match node.step.kind {
             StepKind::Wait { .. } => None,

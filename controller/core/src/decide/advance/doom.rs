@@ -35,8 +35,18 @@ impl Desk<'_> {
     fn is_ending_itself(&self, block: NodeId) -> bool {
         let node = self.plan.node(block);
         let Some(state) = self.run.step(&node.key) else { return false };
-        let parallel = matches!(node.step.kind, StepKind::Parallel { .. });
-        state.timed_out || (parallel && state.failed_inside > 0)
+        if state.timed_out {
+            return true;
+        }
+        let StepKind::Parallel { .. } = node.step.kind else { return false };
+        let returned = |member: &NodeId| {
+            let member = self.plan.node(*member);
+            let closed = self.run.step(&member.key).is_some_and(|state| !state.is_open());
+            closed && matches!(member.step.kind, StepKind::Return { .. })
+        };
+        let has_returned =
+            || self.run.returning.is_some() && self.plan.list(Some(block), Slot::Member).iter().any(returned);
+        state.failed_inside > 0 || state.left_inside > 0 || has_returned()
     }
 
     /// Cancels every open step that does work and is doomed. Blocks follow as their insides close.

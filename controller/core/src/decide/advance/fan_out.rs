@@ -12,6 +12,7 @@ use crate::definition::model::OnItemFailure;
 use crate::event::{Activity, Event, Fanout, StepKey};
 use crate::failure::{Failure, FailureClass, code};
 use crate::payload::PayloadRef;
+use crate::store::JoinOp;
 
 impl Desk<'_> {
     /// A join has come further.
@@ -152,8 +153,11 @@ impl Desk<'_> {
     }
 
     fn join_of(&mut self, step: &StepKey) -> Result<JoinOutputs, Halt> {
+        let opens = |op: &JoinOp| matches!(op, JoinOp::Open { key, .. } if key.step == *step);
         match self.inputs.joins.get(step) {
             Some(outputs) => Ok(outputs.clone()),
+            // It begins with this decision: no child can have closed.
+            None if self.decision.joins.iter().any(opens) => Ok(JoinOutputs::default()),
             None => {
                 self.needs.joins.insert(step.clone());
                 Err(self.missing())

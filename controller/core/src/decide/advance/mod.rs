@@ -5,8 +5,9 @@
 //!
 //! 1. A block closes only after everything in it has closed, its `finally` included.
 //! 2. A step is *doomed* when something around it is ending: the run is being cancelled or is returning, a `parallel`
-//!    around it has a failed member, or a block around it has timed out. Doomed steps are cancelled and nothing in
-//!    their place begins, with one exception: inside a `finally`, only what ends within that `finally` counts.
+//!    around it has a member that failed or was left, or a block around it has timed out. Doomed steps are cancelled
+//!    and nothing in their place begins, with one exception: inside a `finally`, only what ends within that `finally`
+//!    counts.
 //! 3. A failure travels outwards until a `catch` or `on_failure: continue` takes it, or the run fails.
 
 mod block;

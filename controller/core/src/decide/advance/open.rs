@@ -25,12 +25,13 @@ impl Desk<'_> {
         self.put_aside(result)
     }
 
-    fn check_room(&self) -> Result<(), Failure> {
+    fn check_room(&self) -> Result<(), Box<Failure>> {
         let max = self.inputs.limits.steps_per_run_max as usize;
         if self.run.steps.len() < max {
             return Ok(());
         }
-        Err(Failure::fatal(code::LIMIT_EXCEEDED, format!("the run has {max} steps; steps_per_run_max is {max}")))
+        let message = format!("the run has {max} steps; steps_per_run_max is {max}");
+        Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into())
     }
 
     fn open_kind(&mut self, node: &Node) -> Result<(), Halt> {

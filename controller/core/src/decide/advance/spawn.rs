@@ -138,12 +138,13 @@ impl Desk<'_> {
         }
     }
 
-    fn check_depth(&self) -> Result<(), Failure> {
+    fn check_depth(&self) -> Result<(), Box<Failure>> {
         let max = self.inputs.limits.run_depth_max;
         if self.run.origin.depth < max {
             return Ok(());
         }
-        Err(Failure::fatal(code::LIMIT_EXCEEDED, format!("runs nest deeper than {max}; run_depth_max is {max}")))
+        let message = format!("runs nest deeper than {max}; run_depth_max is {max}");
+        Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into())
     }
 
     /// The values around a `foreach` that its body reads, as they are now.

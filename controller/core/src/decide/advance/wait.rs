@@ -52,7 +52,7 @@ impl Desk<'_> {
         self.complete(step, payload, None);
     }
 
-    pub(super) fn check_open_waits(&self) -> Result<(), Failure> {
+    pub(super) fn check_open_waits(&self) -> Result<(), Box<Failure>> {
         let max = self.inputs.limits.open_waits_max as usize;
         let waits = self.run.open_steps().filter(|state| {
             matches!(state.activity, Some(Activity::Sleep { .. } | Activity::Wait { .. } | Activity::Review(_)))
@@ -60,7 +60,8 @@ impl Desk<'_> {
         if waits.count() < max {
             return Ok(());
         }
-        Err(Failure::fatal(code::LIMIT_EXCEEDED, format!("the run waits at {max} places; open_waits_max is {max}")))
+        let message = format!("the run waits at {max} places; open_waits_max is {max}");
+        Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into())
     }
 }
 
@@ -68,7 +69,7 @@ impl Desk<'_> {
 const SPAN_MS_MAX: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 /// A duration text (`2d`, `1h 30m`) or a number of seconds.
-fn parse_span(value: &Value) -> Result<Millis, Failure> {
+fn parse_span(value: &Value) -> Result<Millis, Box<Failure>> {
     let millis = match value {
         Value::String(text) => text
             .parse::<Span>()
@@ -84,7 +85,7 @@ fn parse_span(value: &Value) -> Result<Millis, Failure> {
 }
 
 /// An RFC 3339 text.
-fn parse_instant(value: &Value) -> Result<Timestamp, Failure> {
+fn parse_instant(value: &Value) -> Result<Timestamp, Box<Failure>> {
     let parsed = match value {
         Value::String(text) => text.parse::<jiff::Timestamp>().ok(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
@@ -92,9 +93,9 @@ fn parse_instant(value: &Value) -> Result<Timestamp, Failure> {
     parsed.map(|at| Timestamp(at.as_microsecond())).ok_or_else(|| not_a(value, "an instant such as `2026-01-31T08:00:00Z`"))
 }
 
-fn not_a(value: &Value, wanted: &str) -> Failure {
+fn not_a(value: &Value, wanted: &str) -> Box<Failure> {
     let shown: String = value.to_string().chars().take(100).collect();
-    Failure::fatal(code::EXPRESSION_FAILED, format!("{shown} is not {wanted}"))
+    Failure::fatal(code::EXPRESSION_FAILED, format!("{shown} is not {wanted}")).into()
 }
 
 #[cfg(test)]
