@@ -1,6 +1,6 @@
 //! The connector: a worker next to the systems it works on, configured by one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -31,6 +31,9 @@ enum Command {
             value_name = "FILE"
         )]
         config: PathBuf,
+        /// Where relative paths in the configuration start; its own directory if not given
+        #[arg(long, env = "FULCRUM_DATA_DIR", value_name = "DIR")]
+        data_dir: Option<PathBuf>,
         #[command(flatten)]
         worker: WorkerArgs,
         /// Send traces there by OTLP over gRPC
@@ -51,6 +54,9 @@ enum Command {
             value_name = "FILE"
         )]
         config: PathBuf,
+        /// Where relative paths in the configuration start; its own directory if not given
+        #[arg(long, env = "FULCRUM_DATA_DIR", value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
 }
 
@@ -60,10 +66,11 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run {
             config,
+            data_dir,
             worker,
             otlp_endpoint,
-        } => serve(config, worker, otlp_endpoint).await,
-        Command::Check { config } => check(&config),
+        } => serve(&config, data_dir.as_deref(), worker, otlp_endpoint).await,
+        Command::Check { config, data_dir } => check(&config, data_dir.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,14 +82,15 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(
-    config: PathBuf,
+    config: &Path,
+    data_dir: Option<&Path>,
     worker: WorkerArgs,
     otlp_endpoint: Option<String>,
 ) -> anyhow::Result<()> {
     install_crypto();
     let telemetry = telemetry::init("fulcrum-connector", otlp_endpoint.as_deref())?;
     let shutdown = shutdown::on_signal();
-    let config = Config::load(&config)?;
+    let config = load(config, data_dir)?;
     let done = run(&config, worker.options(PROGRAM)?, shutdown).await;
     // Sending the last spans blocks.
     tokio::task::spawn_blocking(|| drop(telemetry))
@@ -91,9 +99,9 @@ async fn serve(
     Ok(done?)
 }
 
-fn check(config: &std::path::Path) -> anyhow::Result<()> {
+fn check(config: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
     install_crypto();
-    let config = Config::load(config)?;
+    let config = load(config, data_dir)?;
     let Built { capabilities, .. } = build(&config)?;
     for capability in &capabilities {
         let contract = capability.contract();
@@ -119,6 +127,14 @@ fn check(config: &std::path::Path) -> anyhow::Result<()> {
         capabilities.len()
     );
     Ok(())
+}
+
+fn load(config: &Path, data_dir: Option<&Path>) -> anyhow::Result<Config> {
+    let config = Config::load(config)?;
+    Ok(match data_dir {
+        Some(directory) => config.with_directory(directory),
+        None => config,
+    })
 }
 
 /// One crypto provider for the whole process.

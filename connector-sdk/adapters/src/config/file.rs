@@ -6,16 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{CapabilityConfig, ConfigError, Place, Problem};
+use super::{CapabilityConfig, ConfigError, directory_of, parse, read};
 use crate::files::FolderConfig;
 use crate::http::EndpointConfig;
 use crate::mail::MailerConfig;
 use crate::sql::DatabaseConfig;
 
-/// Largest configuration file, in bytes.
-pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
-
-/// A connector's configuration, as written. Relative paths in it start at the file's own directory.
+/// A connector's configuration, as written. Relative paths in it start at the file's own directory, unless
+/// [`Config::with_directory`] says otherwise.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -39,6 +37,8 @@ pub struct Config {
     /// The file this was read from.
     #[serde(skip)]
     pub path: PathBuf,
+    #[serde(skip)]
+    directory: PathBuf,
 }
 
 /// Where secrets are looked for.
@@ -56,11 +56,7 @@ impl Config {
     /// When it cannot be read, is too large, is not YAML, or has a key or a value that does not belong (with line and
     /// column).
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text, path)
+        Ok(read::<Self>(path)?.at(path))
     }
 
     /// Reads `text` as if it stood in the file `path`, which need not exist.
@@ -68,36 +64,24 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        if text.len() > CONFIG_BYTES_MAX {
-            return Err(ConfigError::TooLarge {
-                path: path.to_owned(),
-                bytes: text.len(),
-            });
-        }
-        let mut config: Self =
-            serde_saphyr::from_str(text).map_err(|error| ConfigError::Invalid {
-                path: path.to_owned(),
-                problems: vec![Problem {
-                    place: error
-                        .location()
-                        .map_or(Place { line: 1, column: 1 }, Place::from),
-                    message: message(&error),
-                }],
-            })?;
-        config.path = path.to_owned();
-        Ok(config)
+        Ok(parse::<Self>(text, path)?.at(path))
+    }
+
+    /// Lets relative paths start at `directory` instead of the file's own.
+    #[must_use]
+    pub fn with_directory(mut self, directory: &Path) -> Self {
+        self.directory = directory.to_owned();
+        self
     }
 
     /// The directory that relative paths start from.
     pub fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        }
+        &self.directory
     }
-}
 
-/// The parser's words without its picture of the source, which may show a line that should not be logged.
-fn message(error: &serde_saphyr::Error) -> String {
-    error.without_snippet().to_string()
+    fn at(mut self, path: &Path) -> Self {
+        self.path = path.to_owned();
+        self.directory = directory_of(path).to_owned();
+        self
+    }
 }

@@ -18,7 +18,7 @@ const USER_AGENT: &str = concat!("fulcrum-connector/", env!("CARGO_PKG_VERSION")
 
 /// A service that requests can be made to.
 pub struct Endpoint {
-    pub(super) name: String,
+    name: String,
     pub(super) client: Client,
     pub(super) base: Url,
     /// Sent with every request, authentication among them and marked sensitive.
@@ -26,8 +26,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Makes the client. What is wrong is noted in `problems`.
-    pub(crate) fn build(
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the client. What is wrong is noted in `problems`; `directory` is where relative paths start.
+    pub fn build(
         name: &str,
         config: &Spanned<EndpointConfig>,
         directory: &Path,

@@ -7,6 +7,7 @@
 mod address;
 mod config;
 mod endpoint;
+mod exchange;
 mod operation;
 mod request;
 mod response;
@@ -15,6 +16,7 @@ mod status;
 pub use address::{AddressRefused, Zone};
 pub use config::{AuthConfig, BasicConfig, EndpointConfig, HeaderConfig, HttpConfig, MethodName};
 pub use endpoint::Endpoint;
+pub use exchange::{Answer, Terms};
 pub(crate) use operation::build;
 pub use response::retry_after;
 pub use status::{Outcome, StatusTable};

@@ -125,7 +125,7 @@ impl RequestTemplate {
 
 /// Joins the endpoint's prefix and the rendered path. Dot segments, plain or encoded, are refused: a URL parser would
 /// resolve them and leave the prefix.
-fn join(prefix: &str, path: &str) -> Result<String, RequestError> {
+pub(super) fn join(prefix: &str, path: &str) -> Result<String, RequestError> {
     let dotted = path.split('/').any(|segment| {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         plain == "." || plain == ".."

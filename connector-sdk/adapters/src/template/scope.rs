@@ -8,20 +8,31 @@ use super::engine::{TemplateError, shown};
 
 /// The names a template may use, checked when it is parsed.
 #[derive(Clone, Copy, Debug)]
-pub struct ScopeNames(pub &'static [&'static str]);
+pub struct ScopeNames(Option<&'static [&'static str]>);
 
 impl ScopeNames {
     /// What every adapter's templates see: the call's input and the keys of the call.
-    pub const CALL: Self = Self(&["input", "effect_key", "run_id", "step_key"]);
+    pub const CALL: Self = Self::only(&["input", "effect_key", "run_id", "step_key"]);
+
+    /// Any name: what is not there is found when the template is rendered.
+    pub const ANY: Self = Self(None);
+
+    /// These names and no others.
+    pub const fn only(names: &'static [&'static str]) -> Self {
+        Self(Some(names))
+    }
 
     pub(super) fn check(
         self,
         source: &str,
         used: impl IntoIterator<Item = String>,
     ) -> Result<(), TemplateError> {
+        let Some(known) = self.0 else {
+            return Ok(());
+        };
         let mut unknown: Vec<String> = used
             .into_iter()
-            .filter(|name| !self.0.contains(&name.as_str()) && !is_builtin(name))
+            .filter(|name| !known.contains(&name.as_str()) && !is_builtin(name))
             .collect();
         unknown.sort();
         match unknown.into_iter().next() {
@@ -29,7 +40,7 @@ impl ScopeNames {
             Some(name) => Err(TemplateError::UnknownName {
                 shown: shown(source),
                 name,
-                known: self.0.join(", "),
+                known: known.join(", "),
             }),
         }
     }

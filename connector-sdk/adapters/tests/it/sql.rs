@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use fulcrum_sdk::{FailureClass, Sent};
 use serde_json::json;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::connector::Connector;
 
@@ -187,21 +188,47 @@ async fn a_statement_that_does_not_end_is_interrupted() {
         .expect("read");
 }
 
-/// The test database, or nothing when the environment does not name one; `make test` always does.
-fn postgres_url() -> Option<String> {
-    std::env::var("FULCRUM_TEST_DATABASE_URL").ok()
+/// A database of its own on the test server; nothing when the environment names no server, which `make test` does.
+struct TestDatabase {
+    admin: PgPool,
+    name: String,
+    url: String,
 }
 
-fn postgres(schema: &str) -> String {
-    format!(
-        r#"
+impl TestDatabase {
+    async fn make() -> Option<Self> {
+        let server = std::env::var("FULCRUM_TEST_DATABASE_URL").ok()?;
+        let admin = PgPool::connect(&server).await.expect("the test server");
+        let name = format!("adapters_{:016x}", getrandom::u64().expect("random"));
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&admin)
+            .await
+            .expect("created");
+        let (rest, _) = server.rsplit_once('/').expect("a URL with a database");
+        let url = format!("{rest}/{name}");
+        Some(Self { admin, name, url })
+    }
+
+    fn connector(&self) -> Connector {
+        Connector::with_secrets(POSTGRES, &[("erp_url", &self.url)])
+    }
+
+    async fn drop(self) {
+        let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&self.admin)
+            .await
+            .expect("dropped");
+    }
+}
+
+const POSTGRES: &str = r#"
 databases:
   erp:
     postgres:
       url: "secret://erp_url"
       setup: |
-        CREATE SCHEMA IF NOT EXISTS {schema};
-        CREATE TABLE IF NOT EXISTS {schema}.invoice (
+        CREATE TABLE IF NOT EXISTS invoice (
           id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
           customer text NOT NULL UNIQUE, amount numeric(12, 2), at timestamptz, day date, lines jsonb, paid bool
         );
@@ -212,52 +239,39 @@ capabilities:
     sql:
       database: erp
       write: |
-        INSERT INTO {schema}.invoice (customer, amount, at, day, lines, paid)
+        INSERT INTO invoice (customer, amount, at, day, lines, paid)
         VALUES (:customer, :amount::numeric, :at::timestamptz, :day::date, :lines, :paid)
         RETURNING *
       returns: row
   - name: invoice.plain
     effect: reversible
-    sql: {{ database: erp, write: "INSERT INTO {schema}.invoice (customer) VALUES (:customer)" }}
+    sql: { database: erp, write: "INSERT INTO invoice (customer) VALUES (:customer)" }
   - name: invoice.count
     effect: read
-    sql: {{ database: erp, read: "SELECT count(*) AS n FROM {schema}.invoice", returns: row }}
+    sql: { database: erp, read: "SELECT count(*) AS n FROM invoice", returns: row }
   - name: sneaky.read
     effect: read
     sql:
       database: erp
-      read: "WITH gone AS (DELETE FROM {schema}.invoice RETURNING 1) SELECT * FROM gone"
+      read: "WITH gone AS (DELETE FROM invoice RETURNING 1) SELECT * FROM gone"
   - name: slow.read
     effect: read
     timeout: 400ms
-    sql: {{ database: erp, read: "SELECT pg_sleep(60)" }}
+    sql: { database: erp, read: "SELECT pg_sleep(60)" }
   - name: types.read
     effect: read
     sql:
       database: erp
       read: "SELECT :a AS a, 1.50::numeric AS n, 'x'::bytea AS b, ARRAY['p','q'] AS l, 2::smallint AS s, null::int AS z"
       returns: row
-"#
-    )
-}
-
-fn postgres_connector(url: &str) -> Connector {
-    let unique = format!(
-        "adapters_{}_{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    );
-    let schema: String = unique
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
-    Connector::with_secrets(&postgres(&schema.to_lowercase()), &[("erp_url", url)])
-}
+"#;
 
 #[tokio::test]
 async fn postgres_binds_and_gives_back_every_type() {
-    let Some(url) = postgres_url() else { return };
-    let connector = postgres_connector(&url);
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let connector = database.connector();
     let input = json!({
         "customer": "ada", "amount": "19.90", "at": "2026-11-22T10:00:00Z", "day": "2026-11-22",
         "lines": [{ "sku": "x" }], "paid": true
@@ -299,12 +313,15 @@ async fn postgres_binds_and_gives_back_every_type() {
         .await
         .expect("read");
     assert_eq!(count, json!({ "n": 2 }));
+    database.drop().await;
 }
 
 #[tokio::test]
 async fn postgres_refusals_have_names_and_reads_cannot_write() {
-    let Some(url) = postgres_url() else { return };
-    let connector = postgres_connector(&url);
+    let Some(database) = TestDatabase::make().await else {
+        return;
+    };
+    let connector = database.connector();
     let ada = json!({ "customer": "ada" });
     connector
         .call("invoice.plain", ada.clone())
@@ -332,11 +349,15 @@ async fn postgres_refusals_have_names_and_reads_cannot_write() {
             .expect("read"),
         json!({ "n": 1 })
     );
+    database.drop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_transient_and_its_url_stays_secret() {
-    let connector = postgres_connector("postgres://crm:hunter2hunter2@127.0.0.1:1/crm");
+    let connector = Connector::with_secrets(
+        POSTGRES,
+        &[("erp_url", "postgres://crm:hunter2hunter2@127.0.0.1:1/crm")],
+    );
     let failure = connector.refused("invoice.count", json!({})).await;
     assert_eq!(
         (failure.class, failure.sent),
