@@ -1,5 +1,5 @@
 -- Why: a run is one narrow row that its own commits update in place, with the bulky fold beside it, rewritten only now
--- and then. No mutable column is indexed except `closed_at`, which changes once, so that updates stay on their page.
+-- and then. No column that changes is indexed, except that closing leaves `runs_open`: updates stay on their page.
 
 create type run_status as enum ('running', 'cancelling', 'completed', 'failed', 'cancelled');
 
@@ -31,9 +31,8 @@ create unique index runs_idempotency_key on runs (shard, namespace_id, workflow,
   where idempotency_key is not null;
 -- Listings, newest first. A family shares the leading 80 bits of its ids: it is a range of the primary key.
 create index runs_listing on runs (namespace_id, run_id desc);
--- Retention asks of a span of births whether anything in it is still open, and of closed runs how old they are.
+-- Retention asks of a span of births whether anything in it is still open.
 create index runs_open on runs (run_id) where closed_at is null;
-create index runs_closed on runs (closed_at) where closed_at is not null;
 
 create table snapshots (
   shard  smallint not null,

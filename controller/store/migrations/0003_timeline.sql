@@ -24,12 +24,14 @@ create table payloads (
   constraint payloads_hash_check check (octet_length(hash) = 32)
 ) partition by range (payload_id);
 
--- What was dropped, and what it held: the root hash covers the last chain hash of every run of the day, by run id.
+-- What left, and what it held: the root hash covers the last chain hash of every run of the day, by run id. Written
+-- before anything is deleted; `dropped_at` says when the last of it was gone.
 create table dropped_days (
   day        date        not null,
   runs       bigint      not null,
   root_hash  bytea       not null,
-  dropped_at timestamptz not null default now(),
+  logged_at  timestamptz not null default now(),
+  dropped_at timestamptz,
   constraint dropped_days_pkey primary key (day)
 );
 
@@ -78,9 +80,18 @@ language sql stable as $$
   order by 1
 $$;
 
--- Drops a day whose runs are all closed, runs included, after recording what it held. False when a run is open.
-create function fulcrum_drop_day(day date) returns boolean
-language plpgsql strict set lock_timeout = '2s' as $$
+-- Runs born in a span, by way of the listing's index: one range per namespace.
+create function fulcrum_runs_born(low uuid, high uuid) returns setof runs
+language sql stable as $$
+  select r.* from namespaces n
+  cross join lateral (
+    select * from runs where runs.namespace_id = n.namespace_id and runs.run_id >= low and runs.run_id < high offset 0
+  ) r
+$$;
+
+-- Logs a day whose runs are all closed, so that it may be dropped. False when a run is open.
+create function fulcrum_log_day(day date) returns boolean
+language plpgsql strict as $$
 declare
   low  uuid := fulcrum_day_floor(day);
   high uuid := fulcrum_day_floor(day + 1);
@@ -90,13 +101,45 @@ begin
   end if;
   insert into dropped_days (day, runs, root_hash)
     select day, count(*), sha256(coalesce(string_agg(chain, ''::bytea order by run_id), ''::bytea))
-    from runs where run_id >= low and run_id < high
+    from fulcrum_runs_born(low, high)
     on conflict do nothing;
-  delete from snapshots where run_id >= low and run_id < high;
-  delete from reviews where run_id >= low and run_id < high;
-  delete from runs where run_id >= low and run_id < high;
+  return true;
+end
+$$;
+
+-- Deletes some of the closed runs of a logged day with what belongs to them; tells how many.
+create function fulcrum_delete_runs(day date, at_most integer) returns bigint
+language plpgsql strict as $$
+declare
+  low     uuid := fulcrum_day_floor(day);
+  high    uuid := fulcrum_day_floor(day + 1);
+  deleted bigint;
+begin
+  with gone as (
+    delete from runs where (shard, run_id) in (
+      select shard, run_id from fulcrum_runs_born(low, high) where closed_at is not null limit at_most)
+    returning shard, run_id
+  ), s as (
+    delete from snapshots using gone where snapshots.shard = gone.shard and snapshots.run_id = gone.run_id
+  ), r as (
+    delete from reviews using gone where reviews.run_id = gone.run_id
+  )
+  select count(*) into deleted from gone;
+  return deleted;
+end
+$$;
+
+-- Drops the partitions of a logged day that holds no run any more. False when it still does.
+create function fulcrum_drop_day(day date) returns boolean
+language plpgsql strict set lock_timeout = '2s' as $$
+begin
+  if not exists (select from dropped_days d where d.day = fulcrum_drop_day.day)
+    or exists (select from fulcrum_runs_born(fulcrum_day_floor(day), fulcrum_day_floor(day + 1))) then
+    return false;
+  end if;
   execute format('drop table if exists %I', 'events_p' || to_char(day, 'YYYYMMDD'));
   execute format('drop table if exists %I', 'payloads_p' || to_char(day, 'YYYYMMDD'));
+  update dropped_days d set dropped_at = now() where d.day = fulcrum_drop_day.day;
   return true;
 end
 $$;

@@ -15,6 +15,9 @@ create table definitions (
   constraint definitions_hash_check check (octet_length(hash) = 32)
 );
 
+-- A run knows its definition by hash alone.
+create index definitions_hash on definitions (hash);
+
 create table workflows (
   namespace_id    uuid        not null,
   workflow        text        not null,

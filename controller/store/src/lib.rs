@@ -29,7 +29,7 @@ pub mod upkeep;
 pub mod views;
 mod work;
 
-pub use column::states::ReviewState;
+pub use column::states::{Labels, ReviewState, state_labels};
 pub use connect::ConnectError;
 pub use migrate::MigrateError;
 pub use options::{Durability, PoolSizes, Route, StoreOptions};

@@ -1,3 +1,4 @@
+-- An open question stays as it is; one that was closed is asked anew.
 insert into reviews (
   shard, review_id, namespace_id, run_id, step, state, content_id, content_hash, content_bytes, show_id, show_hash,
   show_bytes, editable, asked_at, expires_at)
@@ -9,4 +10,9 @@ from unnest(
   $10::bytea[], $11::bigint[], $12::boolean[], $13::timestamptz[], $14::timestamptz[])
   as r(shard, review_id, namespace_id, run_id, step, content_id, content_hash, content_bytes, show_id, show_hash,
     show_bytes, editable, asked_at, expires_at)
-on conflict do nothing
+on conflict (shard, review_id) do update set
+  state = 'open', content_id = excluded.content_id, content_hash = excluded.content_hash,
+  content_bytes = excluded.content_bytes, show_id = excluded.show_id, show_hash = excluded.show_hash,
+  show_bytes = excluded.show_bytes, editable = excluded.editable, asked_at = excluded.asked_at,
+  expires_at = excluded.expires_at, closed_at = null
+where reviews.state = 'closed'

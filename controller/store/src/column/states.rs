@@ -13,7 +13,7 @@ macro_rules! mirror {
 
         impl $column {
             /// The Postgres type and its labels, in order.
-            pub(crate) const LABELS: (&'static str, &'static [&'static str]) = ($sql, &[$($label),+]);
+            pub(crate) const LABELS: crate::column::states::Labels = ($sql, &[$($label),+]);
         }
 
         impl From<$core> for $column {
@@ -29,6 +29,11 @@ macro_rules! mirror {
         }
     };
 }
+
+pub(crate) use mirror;
+
+/// A Postgres enum and its labels, in order.
+pub type Labels = (&'static str, &'static [&'static str]);
 
 mirror!(RunStatusColumn, RunStatus, "run_status", {
     Running = "running", Cancelling = "cancelling", Completed = "completed", Failed = "failed", Cancelled = "cancelled",
@@ -50,3 +55,18 @@ pub enum ReviewState {
 mirror!(ReviewStateColumn, ReviewState, "review_state", {
     Open = "open", Escalated = "escalated", Closed = "closed",
 });
+
+/// Every enum that this build knows, for the test that compares them with the database.
+#[must_use]
+pub fn state_labels() -> Vec<Labels> {
+    vec![
+        RunStatusColumn::LABELS,
+        TaskStateColumn::LABELS,
+        TimerPurposeColumn::LABELS,
+        ReviewStateColumn::LABELS,
+        crate::catalog::EffectClassColumn::LABELS,
+        crate::identity::AuthorityKindColumn::LABELS,
+        crate::identity::IdentityKindColumn::LABELS,
+        crate::identity::IdentityStatusColumn::LABELS,
+    ]
+}

@@ -91,8 +91,23 @@ pub(crate) async fn clear_timers(tx: &mut PgConnection, timers: &[TimerId]) -> R
 }
 
 pub(super) async fn write_mail(tx: &mut PgConnection, winners: &[&Commit], joined: &[Mail]) -> Result<(), Problem> {
-    let consumed: Vec<(MailId, RunId)> =
-        winners.iter().flat_map(|commit| commit.consumed.iter().map(|id| (*id, commit.head.run))).collect();
+    let mut consumed: Vec<(MailId, RunId)> = Vec::new();
+    let mut outgoing: BTreeMap<MailId, &Mail> = BTreeMap::new();
+    for commit in winners {
+        for id in &commit.consumed {
+            consumed.push((*id, commit.head.run));
+            // Mail that was sent earlier in this batch never gets to be a row.
+            if outgoing.get(id).is_some_and(|mail| mail.to == commit.head.run) {
+                outgoing.remove(id);
+            }
+        }
+        for mail in &commit.mail {
+            outgoing.entry(mail.id).or_insert(mail);
+        }
+    }
+    for mail in joined {
+        outgoing.entry(mail.id).or_insert(mail);
+    }
     if !consumed.is_empty() {
         sqlx::query_file!(
             "queries/flush/consume_mail.sql",
@@ -103,7 +118,7 @@ pub(super) async fn write_mail(tx: &mut PgConnection, winners: &[&Commit], joine
         .execute(&mut *tx)
         .await?;
     }
-    let outgoing: Vec<&Mail> = winners.iter().flat_map(|commit| &commit.mail).chain(joined).collect();
+    let outgoing: Vec<&Mail> = outgoing.into_values().collect();
     if outgoing.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,1 @@
+select namespace_id, name, shard_count, created_at as "created_at: At" from namespaces where name = $1

@@ -1,0 +1,1 @@
+delete from worker_capabilities where worker_id = $1

@@ -1,0 +1,1 @@
+select install_id, paging_key from installation

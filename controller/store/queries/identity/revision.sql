@@ -1,0 +1,1 @@
+select identity_revision from installation

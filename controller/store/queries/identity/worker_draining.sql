@@ -1,0 +1,1 @@
+update workers set draining = $2 where worker_id = $1

@@ -1,0 +1,82 @@
+//! Callers that go away and connections that break.
+
+use std::time::Duration;
+
+use fulcrum_core::store::{CommitOutcome, Store, StoreError};
+use sqlx::Executor;
+
+use crate::database::Database;
+use crate::sample::{run, start};
+
+const OTHERS: &str = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
+    let database = Database::new().await;
+    let mut last = 0;
+    for n in 0..300_u64 {
+        let flush = database.store.flush(vec![start(run(n))]);
+        // From not even begun to nearly done.
+        let _ = tokio::time::timeout(Duration::from_micros(n * 20), flush).await;
+        last = n;
+    }
+    let mut watcher = database.raw().await;
+    let busy = format!("select count(*) {OTHERS} and state <> 'idle'");
+    for _ in 0..2_000 {
+        let busy: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(busy.clone())).fetch_one(&mut watcher).await.unwrap();
+        if busy == 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let open = format!("select count(*) {OTHERS} and state like 'idle in transaction%'");
+    let open: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(open)).fetch_one(&mut watcher).await.unwrap();
+    assert_eq!(open, 0);
+    let outcomes = database.store.flush(vec![start(run(last + 1))]).await.unwrap().outcomes;
+    assert_eq!(outcomes, [CommitOutcome::Committed]);
+}
+
+#[tokio::test]
+async fn what_a_flush_says_is_true_while_connections_are_killed() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let killer = {
+        let mut connection = database.raw().await;
+        tokio::spawn(async move {
+            loop {
+                let kill = format!("select pg_terminate_backend(pid) {OTHERS} and random() < 0.5");
+                connection.execute(sqlx::AssertSqlSafe(kill)).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        })
+    };
+    let mut told = Vec::new();
+    for n in 0..400 {
+        told.push((n, store.flush(vec![start(run(n))]).await));
+    }
+    killer.abort();
+    assert!(killer.await.is_err());
+    let mut refused = 0;
+    for (n, said) in told {
+        let stored = loop {
+            match store.heads(&[run(n)]).await {
+                Ok(heads) => break heads.len() == 1,
+                Err(StoreError::Unavailable(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        match said {
+            Ok(report) => {
+                // A flush that had to start over may meet its own commit only if it was told wrongly before.
+                assert_eq!(report.outcomes, [CommitOutcome::Committed]);
+                assert!(stored, "run {n} was said to be committed");
+            }
+            Err(StoreError::Unavailable(_)) => {
+                refused += 1;
+                assert!(!stored, "run {n} was said not to be committed");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 0, "the test killed nothing that was under way");
+}

@@ -1,0 +1,14 @@
+//! The store against a real Postgres. Each test has a database of its own, made from a migrated template on the
+//! server that `FULCRUM_TEST_DATABASE_URL` names (`scripts/pg-test run cargo test -p fulcrum-store`).
+
+mod cancel;
+mod catalog;
+mod commits;
+mod database;
+mod differential;
+mod identity;
+mod migrate;
+mod plans;
+mod sample;
+mod states;
+mod upkeep;

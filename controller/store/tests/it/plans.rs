@@ -1,0 +1,123 @@
+//! Plans of the hot statements: by their index, in its order, on an empty table, on a filled one that was never
+//! analysed, and on an analysed one.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::database::Database;
+
+/// As in the store's preludes.
+const BY_INDEX: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
+    set plan_cache_mode = force_generic_plan";
+
+struct Hot {
+    sql: &'static str,
+    types: &'static str,
+    arguments: &'static str,
+    index: &'static str,
+    /// What must not be in the plan.
+    banned: &'static [&'static str],
+}
+
+const NONE_OF: &[&str] = &["Seq Scan on tasks", "Seq Scan on runs", "Seq Scan on timers", "Hash", "Merge Join"];
+const NO_SORT: &[&str] = &["Seq Scan on tasks", "Seq Scan on timers", "Sort", "Bitmap"];
+
+const HOT: &[Hot] = &[
+    Hot {
+        sql: include_str!("../../queries/lease/candidates.sql"),
+        types: "uuid[], text[], bigint[]",
+        arguments: "array['00000000-0000-0000-0000-00000000000a']::uuid[], array['a'], array[5]",
+        index: "tasks_claim",
+        banned: NO_SORT,
+    },
+    Hot {
+        sql: include_str!("../../queries/due/timers.sql"),
+        types: "bigint",
+        arguments: "10",
+        index: "timers_due",
+        banned: NO_SORT,
+    },
+    Hot {
+        sql: include_str!("../../queries/due/tasks.sql"),
+        types: "bigint",
+        arguments: "10",
+        index: "tasks_due",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/lease/heartbeat.sql"),
+        types: "smallint[], uuid[], bigint[], uuid[], uuid[], bigint",
+        arguments: "'{}', '{}', '{}', '{}', '{}', 1",
+        index: "tasks_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/lock_runs.sql"),
+        types: "smallint[], uuid[]",
+        arguments: "'{}', '{}'",
+        index: "runs_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/update_runs.sql"),
+        types: "smallint[], uuid[], run_status[], bigint[], bigint[], bytea[], uuid[], timestamptz[]",
+        arguments: "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+        index: "runs_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/taken_keys.sql"),
+        types: "smallint[], uuid[], text[], text[], uuid[]",
+        arguments: "'{}', '{}', '{}', '{}', '{}'",
+        index: "runs_idempotency_key",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/remove_tasks.sql"),
+        types: "smallint[], uuid[]",
+        arguments: "'{}', '{}'",
+        index: "tasks_pkey",
+        banned: NONE_OF,
+    },
+];
+
+async fn explain(connection: &mut PgConnection, hot: &Hot) -> String {
+    let prepare = format!("deallocate all; prepare hot ({}) as {}", hot.types, hot.sql);
+    connection.execute(AssertSqlSafe(prepare)).await.unwrap();
+    let explain = format!("explain execute hot ({})", hot.arguments);
+    let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain)).persistent(false).fetch_all(connection).await.unwrap();
+    rows.into_iter().map(|(line,)| line + "\n").collect()
+}
+
+async fn check(connection: &mut PgConnection, occasion: &str) {
+    for hot in HOT {
+        let plan = explain(connection, hot).await;
+        assert!(plan.contains(hot.index), "{occasion}: {} is not used:\n{plan}", hot.index);
+        for banned in hot.banned {
+            assert!(!plan.contains(banned), "{occasion}: `{banned}` in\n{plan}");
+        }
+    }
+}
+
+const FILL: &str = "
+    insert into tasks (shard, task_id, run_id, root_id, namespace_id, step, capability, input_id, input_hash, input_bytes,
+      state, priority, ready_at, attempt, due_at)
+    select n % 16, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'a~1',
+      chr(97 + n % 5), gen_random_uuid(), sha256('x'), 1, 'ready', n % 3, now() - n * interval '1 second', 1,
+      case when n % 10 = 0 then now() + n * interval '1 second' end
+    from generate_series(1, 20000) n;
+    insert into timers (shard, timer_id, run_id, root_id, step, purpose, fires_at)
+    select n % 16, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'a~1', 'wake', now() + n * interval '1 second'
+    from generate_series(1, 20000) n";
+
+#[tokio::test]
+async fn hot_statements_go_by_their_index_whatever_the_table_holds() {
+    let database = Database::new().await;
+    let mut connection = database.raw().await;
+    connection.execute(BY_INDEX).await.unwrap();
+    check(&mut connection, "empty").await;
+    connection.execute(FILL).await.unwrap();
+    check(&mut connection, "filled, never analysed").await;
+    connection.execute("analyze tasks; analyze timers").await.unwrap();
+    check(&mut connection, "filled and analysed").await;
+    connection.close().await.unwrap();
+}
