@@ -6,13 +6,22 @@
 //! - [`server`]: connections, TLS, limits, the layer around every call; [`identity`]: who calls and what they may do.
 //! - [`loops`]: maintenance, one driver; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
+//! - [`engine`]: lanes, dispatch, backstops; [`grpc`]: the services; [`source`]: plans and contracts from the database.
+//! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod foundation;
+pub mod grpc;
 pub mod http;
 pub mod identity;
 pub mod loops;
 pub mod server;
 pub mod shutdown;
+pub mod source;
 pub mod telemetry;
+
+/// The engine over Postgres.
+pub type PgEngine = engine::handle::Engine<fulcrum_store::PgStore, source::PgSource>;

@@ -12,6 +12,6 @@ pub mod validate;
 
 pub use load::{ConfigError, Sources, load};
 pub use parts::{
-    Config, DatabaseConfig, IdentityConfig, LanesConfig, LeaseConfig, ListenConfig, LogFormat,
+    Config, DatabaseConfig, DatabaseDurability, DatabaseRoute, IdentityConfig, LanesConfig, LeaseConfig, ListenConfig, LogFormat,
     LoopsConfig, RetentionConfig, ShutdownConfig, TelemetryConfig,
 };

@@ -38,6 +38,46 @@ pub struct DatabaseConfig {
     pub request_connections_max: u32,
     pub report_connections_max: u32,
     pub acquire_timeout_ms: u64,
+    pub route: DatabaseRoute,
+    pub durability: DatabaseDurability,
+}
+
+/// What stands between a controller and the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseRoute {
+    /// Nothing.
+    Direct,
+    /// A pooler in transaction mode.
+    TransactionPooler,
+}
+
+/// Whether a database that may lose commits is acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseDurability {
+    /// It is not.
+    Required,
+    /// It is: everything in it can be thrown away.
+    Unsafe,
+}
+
+impl From<DatabaseRoute> for fulcrum_store::Route {
+    fn from(route: DatabaseRoute) -> Self {
+        match route {
+            DatabaseRoute::Direct => Self::Direct,
+            DatabaseRoute::TransactionPooler => Self::TransactionPooler,
+        }
+    }
+}
+
+impl From<DatabaseDurability> for fulcrum_store::Durability {
+    fn from(durability: DatabaseDurability) -> Self {
+        match durability {
+            DatabaseDurability::Required => Self::Required,
+            DatabaseDurability::Unsafe => Self::Unsafe,
+        }
+    }
 }
 
 /// Addresses to listen on.

@@ -158,6 +158,16 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         "server.message_in_bytes_max",
         "must exceed limits.payload_bytes_max by at least 64 KiB, or payloads of the allowed size cannot arrive".to_owned(),
     );
+    let connections = database
+        .control_connections_max
+        .saturating_add(database.request_connections_max)
+        .saturating_add(database.report_connections_max);
+    let most = fulcrum_store::PoolSizes::CONNECTIONS_MAX;
+    require(
+        connections <= most,
+        "database",
+        format!("the three pools have {connections} connections; at most {most} are allowed together"),
+    );
     require(
         !identity.server_names.is_empty(),
         "identity.server_names",

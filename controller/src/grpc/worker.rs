@@ -224,7 +224,7 @@ fn task(delivery: Delivery, namespace: &str, lease_ttl: prost_types::Duration) -
     let token = LeaseToken::of(&delivery.task).encode();
     let task = delivery.task;
     wire::Task {
-        lease: token,
+        lease: token.into(),
         task_id: task.lease.task.to_string(),
         namespace: namespace.to_owned(),
         run_id: task.run.to_string(),

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fulcrum_core::time::{Millis, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
@@ -88,6 +90,14 @@ pub struct IssuedCertificate {
     pub serial: String,
     /// When the leaf ends.
     pub not_after: Timestamp,
+}
+
+impl IssuedCertificate {
+    /// The chain in PEM, leaf first.
+    #[must_use]
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(pem).collect()
+    }
 }
 
 /// A leaf certificate and key for a controller's listeners.
@@ -219,6 +229,12 @@ impl Authority {
         &self.root
     }
 
+    /// The trust anchors that callers need, in PEM.
+    #[must_use]
+    pub fn bundle_pem(&self) -> String {
+        pem(&self.root)
+    }
+
     /// What a join token carries.
     #[must_use]
     pub fn pin(&self) -> RootPin {
@@ -277,6 +293,19 @@ impl Authority {
     fn bounded(&self, now: Timestamp, life: Millis) -> Millis {
         life.min(self.issuing_not_after.since(now))
     }
+}
+
+/// A certificate in PEM.
+#[must_use]
+pub fn pem(certificate: &CertificateDer<'_>) -> String {
+    let body = STANDARD.encode(certificate);
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in body.as_bytes().chunks(64) {
+        text.extend(line.iter().copied().map(char::from));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
 }
 
 /// The pin of a certificate: SHA-256 of its subject public key info.
@@ -391,6 +420,12 @@ mod tests {
         assert_eq!(peer.serial, issued.serial);
         assert_eq!(peer.issued_at, NOW);
         assert_eq!(peer.not_after, issued.not_after);
+
+        let pem = issued.chain_pem();
+        let read: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(|c| c.expect("readable"))
+            .collect();
+        assert_eq!(read, issued.chain);
     }
 
     #[test]

@@ -22,12 +22,11 @@ pub struct InvalidName {
 }
 
 fn label(text: &str, what: &'static str) -> Result<String, InvalidName> {
-    let mut bytes = text.bytes();
-    let starts_well = bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let goes_on_well = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if starts_well && goes_on_well && text.len() <= LABEL_CHARS_MAX {
+    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let ends_well =
+        text.as_bytes().first().is_some_and(alphanumeric) && text.as_bytes().last().is_some_and(alphanumeric);
+    let runs_well = text.bytes().all(|b| alphanumeric(&b) || b == b'-');
+    if ends_well && runs_well && text.len() <= LABEL_CHARS_MAX {
         Ok(text.to_owned())
     } else {
         Err(InvalidName {
@@ -69,17 +68,17 @@ macro_rules! label_type {
 label_type!(
     /// The name of an installation: the trust domain of all its certificates.
     InstallId,
-    "install id: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+    "install id: use 1 to 63 of a-z, 0-9 and `-`, neither beginning nor ending with `-`"
 );
 label_type!(
     /// The name of a namespace.
     NamespaceName,
-    "namespace name: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+    "namespace name: use 1 to 63 of a-z, 0-9 and `-`, neither beginning nor ending with `-`"
 );
 label_type!(
     /// The name a person gave to a worker, operator or client.
     IdentityName,
-    "identity name: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+    "identity name: use 1 to 63 of a-z, 0-9 and `-`, neither beginning nor ending with `-`"
 );
 
 impl InstallId {
@@ -190,7 +189,7 @@ mod tests {
                 Ok(good.to_owned())
             );
         }
-        for bad in ["", "-x", "Acme", "a/b", "_", "a.b", &"x".repeat(64)] {
+        for bad in ["", "-x", "x-", "Acme", "a/b", "_", "a.b", &"x".repeat(64)] {
             assert!(bad.parse::<NamespaceName>().is_err(), "{bad}");
         }
     }

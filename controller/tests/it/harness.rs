@@ -36,24 +36,24 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 /// Longer than anything here takes; only a hang reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listener at work.
-pub struct Server {
-    pub address: SocketAddr,
-    pub authority: Authority,
-    pub roll: Arc<Roll>,
-    pub connections: Arc<Connections>,
-    pub stop: CancellationToken,
-    pub task: JoinHandle<()>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) authority: Authority,
+    pub(crate) roll: Arc<Roll>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
     members: HashMap<IdentityId, Standing>,
 }
 
 /// A client certificate with its key.
-pub struct Credentials {
-    pub id: IdentityId,
-    pub chain: Vec<CertificateDer<'static>>,
-    pub key: PrivateKeyDer<'static>,
+pub(crate) struct Credentials {
+    pub(crate) id: IdentityId,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 /// Answers who calls; hangs when asked by an executor, which shutdown has to survive.
@@ -81,13 +81,13 @@ impl IdentityService for Echo {
     }
 }
 
-pub fn limits() -> ServerLimits {
+pub(crate) fn limits() -> ServerLimits {
     fulcrum_controller::config::load(&Default::default())
         .expect("the defaults are valid")
         .server
 }
 
-pub fn new_authority(seed: u8) -> Authority {
+pub(crate) fn new_authority(seed: u8) -> Authority {
     let install = InstallId::new([seed; 8]);
     let rows = authority::generate(&install, wall()).expect("an authority");
     Authority::load(install, &rows, wall()).expect("loads")
@@ -95,7 +95,7 @@ pub fn new_authority(seed: u8) -> Authority {
 
 impl Server {
     /// The main listener.
-    pub async fn main() -> Self {
+    pub(crate) async fn main() -> Self {
         let roll = Arc::new(Roll::default());
         let clock = Arc::new(DatabaseClock::new(wall(), monotonic()));
         let door = Door::Main {
@@ -106,7 +106,7 @@ impl Server {
     }
 
     /// The enrolment listener.
-    pub async fn enrolment() -> Self {
+    pub(crate) async fn enrolment() -> Self {
         Self::start(
             Door::Enrolment,
             Arc::default(),
@@ -116,7 +116,7 @@ impl Server {
         .await
     }
 
-    pub async fn start(door: Door, roll: Arc<Roll>, grace: Duration, limits: ServerLimits) -> Self {
+    pub(crate) async fn start(door: Door, roll: Arc<Roll>, grace: Duration, limits: ServerLimits) -> Self {
         let authority = new_authority(1);
         let me = principal(&authority, Role::Controller);
         let own = authority
@@ -166,7 +166,7 @@ impl Server {
     }
 
     /// A certificate from this server's authority, for an identity on its roll.
-    pub fn admit(&mut self, role: Role) -> Credentials {
+    pub(crate) fn admit(&mut self, role: Role) -> Credentials {
         let credentials = credentials(&self.authority, role, wall(), Millis::from_secs(600));
         self.set(
             credentials.id,
@@ -177,14 +177,14 @@ impl Server {
         credentials
     }
 
-    pub fn set(&mut self, id: IdentityId, standing: Standing) {
+    pub(crate) fn set(&mut self, id: IdentityId, standing: Standing) {
         self.members.insert(id, standing);
         self.roll
             .replace(self.roll.revision() + 1, self.members.clone(), monotonic());
     }
 
     /// A channel with these credentials that trusts this server's root.
-    pub async fn connect(
+    pub(crate) async fn connect(
         &self,
         credentials: Option<&Credentials>,
     ) -> Result<Channel, tonic::transport::Error> {
@@ -219,7 +219,7 @@ impl Server {
     }
 }
 
-pub fn principal(authority: &Authority, role: Role) -> Principal {
+pub(crate) fn principal(authority: &Authority, role: Role) -> Principal {
     let scope = Scope::Namespace("acme".parse().expect("valid"));
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).expect("randomness");
@@ -233,7 +233,7 @@ pub fn principal(authority: &Authority, role: Role) -> Principal {
 }
 
 /// A certificate issued at this time for this long.
-pub fn credentials(
+pub(crate) fn credentials(
     authority: &Authority,
     role: Role,
     issued_at: Timestamp,

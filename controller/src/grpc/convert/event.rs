@@ -24,11 +24,11 @@ pub fn event(run: RunId, stored: &StoredEvent, previous: ChainHash) -> Result<wi
         cause_seq: envelope.cause.unwrap_or(0),
         trace_id: envelope.trace_id.map(hex::encode).unwrap_or_default(),
         summary: summary(&envelope),
-        details_json: serde_json::to_vec(&envelope.event).unwrap_or_default(),
-        body: stored.body.clone(),
+        details_json: serde_json::to_vec(&envelope.event).unwrap_or_default().into(),
+        body: stored.body.clone().into(),
         schema: u32::from(stored.schema),
-        prev_hash: previous.0.to_vec(),
-        hash: stored.hash.0.to_vec(),
+        prev_hash: previous.0.to_vec().into(),
+        hash: stored.hash.0.to_vec().into(),
     })
 }
 

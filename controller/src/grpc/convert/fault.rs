@@ -81,7 +81,7 @@ impl From<Rejection> for Fault {
             }
             Rejection::Stale(_) => Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text),
             // The lane settles both before anybody is answered.
-            Rejection::Needs(_) | Rejection::AlreadyStarted(_) => Fault::internal(&text),
+            Rejection::Needs(_) | Rejection::AlreadyStarted(_) | Rejection::WrongPlan { .. } => Fault::internal(&text),
         }
     }
 }

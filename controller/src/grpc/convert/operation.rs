@@ -61,7 +61,7 @@ pub fn entry(operation: ClosedOperation) -> wire::JournalEntry {
     };
     wire::JournalEntry {
         name: operation.name,
-        input_digest: operation.input_digest.to_vec(),
+        input_digest: operation.input_digest.to_vec().into(),
         outcome: Some(outcome),
     }
 }

@@ -1,0 +1,293 @@
+//! The controller put together. Everything that lives long is spawned here, and ends here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::time::{Millis, Timestamp};
+use fulcrum_store::PgStore;
+use tokio::net::TcpListener;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::Config;
+use crate::engine::start::{EngineOptions, start as start_engine};
+use crate::foundation::{Foundation, FoundationError};
+use crate::grpc::registration::{NoteSeen, Registrations};
+use crate::grpc::services::{self, Endpoints, Shared};
+use crate::grpc::{meta, page::PageKey};
+use crate::http::{Readiness, probes};
+use crate::identity::methods::METHODS;
+use crate::identity::template::ServerName;
+use crate::identity::upkeep::{KeepCertificates, KeepRoll};
+use crate::identity::{IdentityId, Issuance, MethodTable, Principal, Registry, Role, Roll, Scope};
+use crate::loops::{Board, Loop, Pace, TickError, drive};
+use crate::server::accept::PeerProof;
+use crate::server::admission::Admission;
+use crate::server::calls::Calls;
+use crate::server::connection::Connections;
+use crate::server::listen::Listener;
+use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
+use crate::server::Door;
+use crate::shutdown::{Stage, Tasks};
+use crate::source::PgSource;
+
+/// A running controller.
+pub struct Controller {
+    addresses: Addresses,
+    endpoints: Endpoints,
+    store: PgStore,
+    tasks: Tasks,
+    board: Arc<Board>,
+    deadline: Duration,
+}
+
+/// Where a controller listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC over mTLS.
+    pub grpc: SocketAddr,
+    /// Enrolment.
+    pub enrol: SocketAddr,
+    /// `/livez` and `/readyz`.
+    pub http: SocketAddr,
+}
+
+/// Why a controller does not start. The operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No foundation.
+    #[error(transparent)]
+    Foundation(#[from] FoundationError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} (`listen.{key}`): {source}")]
+    Bind {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// This controller's certificate cannot be made or used.
+    #[error("this controller's certificate: {0}")]
+    Certificate(TickError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The roll of identities cannot be read.
+    #[error("identities: {0}")]
+    Roll(TickError),
+    /// The descriptor set cannot be reflected: a mistake of the build.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+impl Controller {
+    /// Lays the foundation and starts on it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(Foundation::lay(&config.database).await?, config).await
+    }
+
+    /// Starts: binds the listeners, starts the engine and the loops, and serves.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_on(foundation: Foundation, config: &Config) -> Result<Self, StartError> {
+        let Foundation { store, clock, registry, authority, paging_key } = foundation;
+        let (tasks, board, readiness) = (Tasks::default(), Arc::<Board>::default(), Readiness::default());
+        let sockets = Sockets::bind(config).await?;
+        let addresses = sockets.addresses;
+        let endpoints = Endpoints::of(&config.listen, &config.identity, addresses);
+
+        let me = myself(&authority.install().clone(), clock.now())?;
+        let names: Vec<ServerName> = config.identity.server_names.iter().map(|n| ServerName::from_text(n)).collect();
+        let life = config.identity.server_certificate_life();
+        let own = authority
+            .issue_server(&me, &names, clock.now(), life)
+            .map_err(|error| StartError::Certificate(error.into()))?;
+        let required = ClientCertificates::Required(authority.root().clone());
+        let main_tls = LiveTls::new(server_config(&own, &required)?);
+        let enrol_tls = LiveTls::new(server_config(&own, &ClientCertificates::NotAsked)?);
+        let renew_at = clock.now().plus(Millis(own.not_after.since(clock.now()).0 / 2));
+        let issuance = Issuance::new(authority, Arc::clone(&clock), config.identity.certificate_life());
+
+        let roll = Arc::<Roll>::default();
+        let connections = Arc::<Connections>::default();
+        let mut keep_roll = KeepRoll {
+            registry: registry.clone(),
+            roll: Arc::clone(&roll),
+            connections: Arc::clone(&connections),
+            clock: Arc::clone(&clock),
+        };
+        keep_roll.tick().await.map_err(StartError::Roll)?;
+
+        let engine = start_engine(
+            Arc::new(store.clone()),
+            PgSource::new(store.clone(), config.limits),
+            Arc::clone(&clock),
+            &engine_options(config),
+            &tasks,
+            &board,
+        );
+        let registrations = Arc::new(Registrations::new(
+            registry.clone(),
+            issuance.clone(),
+            Arc::clone(&engine),
+            config.lease.clone(),
+            config.server.clone(),
+        ));
+        let shared = Shared {
+            store: store.clone(),
+            engine,
+            registry: registry.clone(),
+            issuance: issuance.clone(),
+            registrations: Arc::clone(&registrations),
+            clock: Arc::clone(&clock),
+            page_key: Arc::new(PageKey::new(&paging_key)),
+            endpoints: endpoints.clone(),
+            server: config.server.clone(),
+            limits: config.limits,
+            token_life: config.identity.join_token_life(),
+            silence_max: Millis(config.lease.heartbeat_ms * 3),
+            polls_end: tasks.begins(Stage::Polls),
+        };
+        let (health, main_routes) = services::main_listener(&shared)?;
+
+        let keep = Keep { tasks: &tasks, board: &board };
+        keep.running(keep_roll, config.loops.identity_ms);
+        keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);
+        let listeners = vec![(main_tls.clone(), required), (enrol_tls.clone(), ClientCertificates::NotAsked)];
+        let clock_of_certificates = Arc::clone(&clock);
+        let keep_certificates =
+            KeepCertificates { registry, issuance, listeners, me, names, clock: clock_of_certificates, life, renew_at };
+        keep.running(keep_certificates, config.loops.certificates_ms);
+
+        let table = Arc::new(MethodTable::new(METHODS));
+        let calls = |door| {
+            Calls::new(door, Arc::clone(&table), Admission::new(&config.server), config.server.clone())
+        };
+        let main = Listener {
+            name: "grpc",
+            socket: sockets.grpc,
+            tls: main_tls,
+            proof: PeerProof::Certificate,
+            calls: calls(Door::Main { roll, clock }),
+            routes: main_routes,
+            limits: config.server.clone(),
+            connections,
+        };
+        let enrolment = Listener {
+            name: "enrolment",
+            socket: sockets.enrol,
+            tls: enrol_tls,
+            proof: PeerProof::None,
+            calls: calls(Door::Enrolment),
+            routes: services::enrolment_listener(&shared),
+            limits: config.server.clone(),
+            connections: Arc::default(),
+        };
+        let deadline = config.shutdown.deadline();
+        for listener in [main, enrolment] {
+            tasks.spawn(Stage::Calls, listener.name, listener.serve(tasks.begins(Stage::Accept), deadline / 2));
+        }
+        tasks.spawn(
+            Stage::Store,
+            "probes",
+            probes::serve(sockets.http, readiness.clone(), tasks.begins(Stage::Store)),
+        );
+        tasks.spawn(Stage::Ready, "health", tell_health(health, readiness, tasks.clone()));
+        tracing::info!(grpc = %addresses.grpc, enrol = %addresses.enrol, http = %addresses.http, "controller started");
+        Ok(Self { addresses, endpoints, store, tasks, board, deadline })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What newcomers and callers are told to connect to.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// What the loops did last.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Drains and ends, within the configured deadline. Returns the names of what had to be aborted.
+    pub async fn shut_down(self) -> Vec<&'static str> {
+        tracing::info!("shutting down");
+        let aborted = self.tasks.shut_down(self.deadline).await;
+        self.store.close().await;
+        aborted
+    }
+}
+
+struct Sockets {
+    grpc: TcpListener,
+    enrol: TcpListener,
+    http: TcpListener,
+    addresses: Addresses,
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let (grpc, grpc_at) = bind("grpc", config.listen.grpc).await?;
+        let (enrol, enrol_at) = bind("enrol", config.listen.enrol).await?;
+        let (http, http_at) = bind("http", config.listen.http).await?;
+        Ok(Self { grpc, enrol, http, addresses: Addresses { grpc: grpc_at, enrol: enrol_at, http: http_at } })
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { key, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// A controller is a new identity at each start; nobody calls with it, it only names the certificate.
+fn myself(install: &crate::identity::InstallId, now: Timestamp) -> Result<Principal, StartError> {
+    let id = Registry::new_id(now).map_err(FoundationError::from)?;
+    Ok(Principal { install: install.clone(), scope: Scope::Every, role: Role::Controller, id: IdentityId(id) })
+}
+
+fn engine_options(config: &Config) -> EngineOptions {
+    EngineOptions {
+        lanes: config.lanes.clone(),
+        lease: config.lease.clone(),
+        loops: config.loops.clone(),
+        limits: config.limits,
+    }
+}
+
+/// Spawns loops.
+struct Keep<'a> {
+    tasks: &'a Tasks,
+    board: &'a Arc<Board>,
+}
+
+impl Keep<'_> {
+    fn running<L: Loop + 'static>(&self, subject: L, period_ms: u64) {
+        let pace = Pace::every(Duration::from_millis(period_ms));
+        let running = drive(subject, pace, Arc::clone(self.board), self.tasks.begins(Stage::Loops));
+        self.tasks.spawn(Stage::Loops, L::NAME, running);
+    }
+}
+
+/// Tells that calls are welcome, and at the end that they are not.
+async fn tell_health(health: HealthReporter, readiness: Readiness, tasks: Tasks) {
+    meta::tell(&health, ServingStatus::Serving).await;
+    readiness.ready();
+    tasks.begins(Stage::Ready).cancelled().await;
+    readiness.not_ready("shutting down");
+    meta::tell(&health, ServingStatus::NotServing).await;
+}

@@ -1,0 +1,138 @@
+//! What everything else stands on: the database, its clock, the installation and its authority.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::store::{Store, StoreError};
+use fulcrum_store::{ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock::{self, DatabaseClock};
+use crate::config::DatabaseConfig;
+use crate::identity::authority::{self, AuthorityError, AuthorityKind};
+use crate::identity::invite::{self, Invitation};
+use crate::identity::name::{InvalidName, NamespaceName};
+use crate::identity::registry::{Namespace, NamespaceError};
+use crate::identity::{Authority, InstallId, Registry};
+
+/// The foundation. One per process.
+pub struct Foundation {
+    /// The store.
+    pub store: PgStore,
+    /// The database's clock.
+    pub clock: Arc<DatabaseClock>,
+    /// Identities at rest.
+    pub registry: Registry,
+    /// The authority.
+    pub authority: Authority,
+    /// Key of page tokens.
+    pub paging_key: [u8; 32],
+}
+
+/// Why there is no foundation. The operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundationError {
+    /// The database cannot be used.
+    #[error("database: {0}")]
+    Connect(#[from] ConnectError),
+    /// The schema cannot be brought up to date.
+    #[error("database schema: {0}")]
+    Migrate(#[from] MigrateError),
+    /// The database failed.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// The authority cannot be used.
+    #[error("certificate authority: {0}")]
+    Authority(#[from] AuthorityError),
+    /// The stored installation id is damaged.
+    #[error("installation: {0}")]
+    Install(#[from] InvalidName),
+    /// No randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Entropy(#[from] getrandom::Error),
+}
+
+/// Opens the database.
+///
+/// # Errors
+/// When it cannot be reached, is too old, or may lose commits.
+pub async fn open(config: &DatabaseConfig) -> Result<PgStore, FoundationError> {
+    let options = StoreOptions {
+        pools: PoolSizes {
+            control: config.control_connections_max,
+            request: config.request_connections_max,
+            report: config.report_connections_max,
+        },
+        route: config.route.into(),
+        durability: config.durability.into(),
+        acquire_timeout: Duration::from_millis(config.acquire_timeout_ms),
+        ..StoreOptions::new(config.url.expose_secret())
+    };
+    Ok(PgStore::connect(&options).await?)
+}
+
+impl Foundation {
+    /// Opens the database, brings its schema up to date, and takes up the installation; the first controller makes it.
+    ///
+    /// # Errors
+    /// See [`FoundationError`].
+    pub async fn lay(config: &DatabaseConfig) -> Result<Self, FoundationError> {
+        let store = open(config).await?;
+        store.migrate().await?;
+        let now = store.now().await?;
+        let clock = Arc::new(DatabaseClock::new(now, clock::monotonic()));
+        let registry = Registry::new(store.clone());
+        let (install, paging_key, rows) = match registry.install_id().await? {
+            // Keys are made only when they may be needed.
+            Some(install) => registry.init(&install, [0; 32], &[]).await?,
+            None => {
+                let (mut seed, mut paging_key) = ([0; 8], [0; 32]);
+                getrandom::fill(&mut seed)?;
+                getrandom::fill(&mut paging_key)?;
+                let install = InstallId::new(seed);
+                let rows = authority::generate(&install, now)?;
+                registry.init(install.as_str(), paging_key, &rows).await?
+            }
+        };
+        let install: InstallId = install.parse()?;
+        let authority = match Authority::load(install.clone(), &rows, now) {
+            Err(AuthorityError::Missing(AuthorityKind::Issuing)) => {
+                // Nobody was up for a whole life of the issuing certificate; the root can make another.
+                let roots = rows.iter().filter(|row| row.kind == AuthorityKind::Root);
+                let root = roots.max_by_key(|row| row.not_after).ok_or(AuthorityError::Missing(AuthorityKind::Root))?;
+                let issuing = authority::new_issuing(&install, root, now)?;
+                registry.add_authority(&issuing).await?;
+                Authority::load(install, &[root.clone(), issuing], now)?
+            }
+            loaded => loaded?,
+        };
+        Ok(Self { store, clock, registry, authority, paging_key })
+    }
+
+    /// The namespace of this name, made with 16 shards if there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ensure_namespace(&self, name: &NamespaceName) -> Result<Namespace, FoundationError> {
+        if let Some(made) = self.registry.create_namespace(name, SHARDS_DEFAULT, self.clock.now()).await? {
+            return Ok(made);
+        }
+        self.registry.namespace(name.as_str()).await.map_err(|error| match error {
+            NamespaceError::Store(error) => error.into(),
+            NamespaceError::NotFound(name) => {
+                StoreError::Unavailable(format!("namespace `{name}` came and went")).into()
+            }
+        })
+    }
+
+    /// A join token for the first operator, or for a development set-up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invite(&self, invitation: Invitation) -> Result<SecretString, FoundationError> {
+        Ok(invite::invite(&self.registry, self.authority.pin(), self.clock.now(), invitation).await?)
+    }
+}
+
+/// Shards of a namespace unless said otherwise.
+pub const SHARDS_DEFAULT: u16 = 16;

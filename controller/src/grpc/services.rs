@@ -1,0 +1,156 @@
+//! Which services a listener serves, with their message limits.
+
+use std::sync::Arc;
+
+use fulcrum_core::limits::Limits;
+use fulcrum_core::time::Millis;
+use fulcrum_proto::admin::v1::capability_service_server::CapabilityServiceServer;
+use fulcrum_proto::admin::v1::identity_service_server::IdentityServiceServer;
+use fulcrum_proto::admin::v1::namespace_service_server::NamespaceServiceServer;
+use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminServiceServer;
+use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentServiceServer;
+use fulcrum_proto::worker::v1::worker_service_server::WorkerServiceServer;
+use fulcrum_store::PgStore;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+
+use super::capabilities::Capabilities;
+use super::enrolment::Enrolment;
+use super::identities::Identities;
+use super::meta;
+use super::namespaces::Namespaces;
+use super::page::PageKey;
+use super::registration::Registrations;
+use super::worker::Workers;
+use super::workers::WorkerAdmin;
+use crate::PgEngine;
+use crate::app::Addresses;
+use crate::clock::DatabaseClock;
+use crate::config::{IdentityConfig, ListenConfig};
+use crate::identity::{Issuance, Registry};
+use crate::server::ServerLimits;
+
+/// What services share.
+pub struct Shared {
+    /// Listings.
+    pub store: PgStore,
+    /// The engine.
+    pub engine: Arc<PgEngine>,
+    /// Identities at rest.
+    pub registry: Registry,
+    /// Who signs.
+    pub issuance: Issuance,
+    /// What workers serve.
+    pub registrations: Arc<Registrations>,
+    /// The database's clock.
+    pub clock: Arc<DatabaseClock>,
+    /// Key of page tokens.
+    pub page_key: Arc<PageKey>,
+    /// What callers are told to connect to.
+    pub endpoints: Endpoints,
+    /// Limits on messages.
+    pub server: ServerLimits,
+    /// Limits on workflows and listings.
+    pub limits: Limits,
+    /// Life of a join token when none is asked for.
+    pub token_life: Millis,
+    /// A worker not seen for this long counts as disconnected.
+    pub silence_max: Millis,
+    /// Streams end when this is cancelled.
+    pub polls_end: CancellationToken,
+}
+
+/// What callers are told to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The main listener.
+    pub grpc: String,
+    /// The enrolment listener.
+    pub enrol: String,
+}
+
+impl Endpoints {
+    /// As configured; where nothing is, the first server name and the port listened on.
+    #[must_use]
+    pub fn of(listen: &ListenConfig, identity: &IdentityConfig, bound: Addresses) -> Self {
+        let name = identity.server_names.first().map_or("localhost", String::as_str);
+        let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+        let or = |configured: &str, port: u16| {
+            if configured.is_empty() { format!("https://{host}:{port}") } else { configured.to_owned() }
+        };
+        Self {
+            grpc: or(&listen.grpc_endpoint, bound.grpc.port()),
+            enrol: or(&listen.enrol_endpoint, bound.enrol.port()),
+        }
+    }
+}
+
+/// Sets the limits of a service's messages.
+macro_rules! limited {
+    ($server:expr, $limits:expr) => {
+        $server
+            .max_decoding_message_size($limits.message_in_bytes_max as usize)
+            .max_encoding_message_size($limits.message_out_bytes_max as usize)
+    };
+}
+
+/// The services of the main listener.
+///
+/// # Errors
+/// When the descriptor set cannot be reflected, which is a mistake of the build.
+pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
+    let limits = &shared.server;
+    let workers = Workers { engine: Arc::clone(&shared.engine), registrations: Arc::clone(&shared.registrations) };
+    let admin = WorkerAdmin {
+        registry: shared.registry.clone(),
+        issuance: shared.issuance.clone(),
+        clock: Arc::clone(&shared.clock),
+        page_key: Arc::clone(&shared.page_key),
+        page_rows_max: shared.limits.page_rows_max,
+        enrolment_endpoint: shared.endpoints.enrol.clone(),
+        token_life: shared.token_life,
+        silence_max: shared.silence_max,
+    };
+    let capabilities = Capabilities {
+        registry: shared.registry.clone(),
+        page_key: Arc::clone(&shared.page_key),
+        page_rows_max: shared.limits.page_rows_max,
+    };
+    let namespaces = Namespaces {
+        registry: shared.registry.clone(),
+        clock: Arc::clone(&shared.clock),
+        page_key: Arc::clone(&shared.page_key),
+        page_rows_max: shared.limits.page_rows_max,
+    };
+    let identities = Identities { registry: shared.registry.clone() };
+    let (reporter, health) = meta::health();
+    let routes = Routes::new(limited!(WorkerServiceServer::new(workers), limits))
+        .add_service(limited!(WorkerAdminServiceServer::new(admin), limits))
+        .add_service(limited!(CapabilityServiceServer::new(capabilities), limits))
+        .add_service(limited!(NamespaceServiceServer::new(namespaces), limits))
+        .add_service(limited!(IdentityServiceServer::new(identities), limits))
+        .add_service(health)
+        .add_service(meta::reflection()?);
+    Ok((reporter, routes.prepare()))
+}
+
+/// The one service of the enrolment listener.
+#[must_use]
+pub fn enrolment_listener(shared: &Shared) -> Routes {
+    let enrolment = Enrolment {
+        registry: shared.registry.clone(),
+        issuance: shared.issuance.clone(),
+        clock: Arc::clone(&shared.clock),
+        endpoint: shared.endpoints.grpc.clone(),
+    };
+    Routes::new(limited!(EnrolmentServiceServer::new(enrolment), ENROLMENT)).prepare()
+}
+
+/// A token and a signing request are small, and strangers send them.
+const ENROLMENT: EnrolmentLimits = EnrolmentLimits { message_in_bytes_max: 16 * 1024, message_out_bytes_max: 64 * 1024 };
+
+struct EnrolmentLimits {
+    message_in_bytes_max: u32,
+    message_out_bytes_max: u32,
+}
