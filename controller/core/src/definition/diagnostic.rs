@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Problems collected before a search for more is pointless; each may be looked up among a thousand names.
+pub(crate) const DIAGNOSTICS_MAX: usize = 500;
+
 /// One problem of a definition's source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Diagnostic {

@@ -108,9 +108,19 @@ pub struct Plan {
 
 impl Plan {
     /// Flattens a checked definition.
-    pub fn new(definition: Definition, hash: DefinitionHash, limits: &Limits) -> Result<Self, PlanError> {
-        let input = definition.input.as_ref().map(validator).transpose().map_err(|problem| at("input", problem))?;
-        let expressions = Expressions::of(&definition, limits).map_err(|e| at("an expression", e.to_string()))?;
+    pub fn new(
+        definition: Definition,
+        hash: DefinitionHash,
+        limits: &Limits,
+    ) -> Result<Self, PlanError> {
+        let input = definition
+            .input
+            .as_ref()
+            .map(validator)
+            .transpose()
+            .map_err(|problem| at("input", problem))?;
+        let expressions =
+            Expressions::of(&definition, limits).map_err(|e| at("an expression", e.to_string()))?;
         let mut plan = Self {
             workflow: definition.workflow,
             hash,
@@ -155,7 +165,12 @@ impl Plan {
     pub fn list(&self, parent: Option<NodeId>, slot: Slot) -> &[NodeId] {
         match parent {
             None => &self.body,
-            Some(id) => self.node(id).lists.iter().find(|(s, _)| *s == slot).map_or(&[], |(_, list)| list),
+            Some(id) => self
+                .node(id)
+                .lists
+                .iter()
+                .find(|(s, _)| *s == slot)
+                .map_or(&[], |(_, list)| list),
         }
     }
 
@@ -166,7 +181,8 @@ impl Plan {
             Entry::Workflow => Some((None, Slot::Body)),
             Entry::Item { path, .. } => {
                 let node = self.at(path)?;
-                matches!(node.step.kind, StepKind::Foreach(_)).then_some((Some(node.id), Slot::ItemBody))
+                matches!(node.step.kind, StepKind::Foreach(_))
+                    .then_some((Some(node.id), Slot::ItemBody))
             }
         }
     }
@@ -192,7 +208,10 @@ impl Plan {
     }
 
     fn add_list(&mut self, steps: Vec<Step>, parent: Option<NodeId>, slot: Slot) -> Vec<NodeId> {
-        let ids: Vec<NodeId> = steps.into_iter().map(|step| self.add(step, parent, slot)).collect();
+        let ids: Vec<NodeId> = steps
+            .into_iter()
+            .map(|step| self.add(step, parent, slot))
+            .collect();
         if slot != Slot::Member {
             for pair in ids.windows(2) {
                 self.nodes[pair[0].0 as usize].next = Some(pair[1]);
@@ -202,7 +221,8 @@ impl Plan {
     }
 
     fn add(&mut self, mut step: Step, parent: Option<NodeId>, slot: Slot) -> NodeId {
-        let id = NodeId(u32::try_from(self.nodes.len()).expect("a definition has a bounded length"));
+        let id =
+            NodeId(u32::try_from(self.nodes.len()).expect("a definition has a bounded length"));
         let path = match parent {
             None => step.id.clone(),
             Some(p) => format!("{}/{}", self.node(p).key.path, step.id),
@@ -211,7 +231,16 @@ impl Plan {
         self.by_path.insert(path.clone(), id);
         self.by_name.insert(step.id.clone(), id);
         let (lists, outer) = (Vec::new(), BTreeSet::new());
-        self.nodes.push(Node { id, key: StepKey::first(path), step, parent, slot, next: None, lists, outer });
+        self.nodes.push(Node {
+            id,
+            key: StepKey::first(path),
+            step,
+            parent,
+            slot,
+            next: None,
+            lists,
+            outer,
+        });
         for (slot, steps) in nested {
             let list = self.add_list(steps, Some(id), slot);
             self.nodes[id.0 as usize].lists.push((slot, list));
@@ -222,7 +251,9 @@ impl Plan {
     /// Collects what each `foreach` body reads from around it.
     fn resolve_outer(&mut self) {
         for index in 0..self.nodes.len() {
-            let StepKind::Foreach(foreach) = &self.nodes[index].step.kind else { continue };
+            let StepKind::Foreach(foreach) = &self.nodes[index].step.kind else {
+                continue;
+            };
             let inner = index + 1..self.end_of(index);
             let mut reads = BTreeSet::new();
             for node in &self.nodes[inner.clone()] {
@@ -234,9 +265,16 @@ impl Plan {
                 reads.extend(self.expressions.template_references(output));
             }
             let outer = reads.into_iter().filter(|reference| match reference {
-                Reference::Step(name) => !self.by_name.get(name).is_some_and(|id| inner.contains(&(id.0 as usize))),
+                Reference::Step(name) => !self
+                    .by_name
+                    .get(name)
+                    .is_some_and(|id| inner.contains(&(id.0 as usize))),
                 Reference::Variable(_) => true,
-                Reference::Input | Reference::Item | Reference::Index | Reference::Run | Reference::Error => false,
+                Reference::Input
+                | Reference::Item
+                | Reference::Index
+                | Reference::Run
+                | Reference::Error => false,
             });
             self.nodes[index].outer = outer.collect();
         }
@@ -252,18 +290,24 @@ impl Plan {
     /// Nodes are in depth-first order: the subtree of a node is a range.
     fn end_of(&self, index: usize) -> usize {
         let prefix = format!("{}/", self.nodes[index].key.path);
-        let inner = self.nodes[index + 1..].iter().take_while(|n| n.key.path.starts_with(&prefix)).count();
+        let inner = self.nodes[index + 1..]
+            .iter()
+            .take_while(|n| n.key.path.starts_with(&prefix))
+            .count();
         index + 1 + inner
     }
 }
 
 /// Compiles a JSON Schema.
 pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
-    jsonschema::validator_for(schema).map_err(|e| format!("not a JSON Schema: {e}"))
+    crate::definition::json_schema::validator(schema).map_err(|problem| problem.message)
 }
 
 fn at(path: &str, problem: String) -> PlanError {
-    PlanError { path: path.to_owned(), problem }
+    PlanError {
+        path: path.to_owned(),
+        problem,
+    }
 }
 
 fn take_lists(kind: &mut StepKind) -> Vec<(Slot, Vec<Step>)> {
@@ -272,11 +316,22 @@ fn take_lists(kind: &mut StepKind) -> Vec<(Slot, Vec<Step>)> {
         StepKind::Parallel { steps } => vec![(Slot::Member, take(steps))],
         StepKind::Foreach(foreach) => vec![(Slot::ItemBody, take(&mut foreach.steps))],
         StepKind::Switch { cases, default } => {
-            let branches = cases.iter_mut().zip(0u16..).map(|(case, n)| (Slot::Case(n), take(&mut case.steps)));
+            let branches = cases
+                .iter_mut()
+                .zip(0u16..)
+                .map(|(case, n)| (Slot::Case(n), take(&mut case.steps)));
             branches.chain([(Slot::Default, take(default))]).collect()
         }
-        StepKind::Try { steps, catch, finally } => {
-            vec![(Slot::TryBody, take(steps)), (Slot::Catch, take(catch)), (Slot::Finally, take(finally))]
+        StepKind::Try {
+            steps,
+            catch,
+            finally,
+        } => {
+            vec![
+                (Slot::TryBody, take(steps)),
+                (Slot::Catch, take(catch)),
+                (Slot::Finally, take(finally)),
+            ]
         }
         StepKind::Call { .. }
         | StepKind::Review(_)

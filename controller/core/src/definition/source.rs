@@ -4,12 +4,12 @@
 //! keys are not part of the language: with them a few bytes can stand for gigabytes, and a reader for something else
 //! than what stands there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use serde_json::{Number, Value};
 
-use crate::definition::diagnostic::{Code, Diagnostic};
+use crate::definition::diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic};
 use crate::definition::place::Place;
 use crate::limits::Limits;
 
@@ -147,9 +147,10 @@ fn quotes_hint(text: &str, marker: &Marker) -> &'static str {
         .lines()
         .nth(marker.line().saturating_sub(1))
         .unwrap_or_default();
-    match line.find("${") {
-        Some(at) if line[at..].contains(": ") => "; a text that holds `: ` must stand in quotes",
-        Some(_) | None => "",
+    if line.contains("${") {
+        "; in YAML, a text with `${ … }` and `: ` or braces around it stands in quotes"
+    } else {
+        ""
     }
 }
 
@@ -164,7 +165,7 @@ fn place(marker: &Marker) -> Place {
 /// A list or mapping that is not closed yet.
 enum Open {
     List(Place, Vec<Node>),
-    Map(Place, Vec<(Key, Node)>, Slot),
+    Map(Place, Vec<(Key, Node)>, Slot, BTreeSet<String>),
 }
 
 /// What a mapping waits for.
@@ -217,14 +218,14 @@ impl Reader {
             }
             Event::MappingStart(anchor, tag) => {
                 self.form(at, anchor, tag.is_some());
-                self.push(at, Open::Map(at, Vec::new(), Slot::Key))?;
+                self.push(at, Open::Map(at, Vec::new(), Slot::Key, BTreeSet::new()))?;
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::List(at, items)) => self.close(Node {
                     at,
                     content: Content::List(items),
                 }),
-                Some(Open::Map(at, entries, _)) => self.close(Node {
+                Some(Open::Map(at, entries, ..)) => self.close(Node {
                     at,
                     content: Content::Map(entries),
                 }),
@@ -253,12 +254,17 @@ impl Reader {
     }
 
     fn refuse(&mut self, at: Place, message: &str) {
-        self.diagnostics
-            .push(at.diagnostic(Code::Unsupported, "", message.to_owned()));
+        self.report(at, Code::Unsupported, message.to_owned());
+    }
+
+    fn report(&mut self, at: Place, code: Code, message: String) {
+        if self.diagnostics.len() < DIAGNOSTICS_MAX {
+            self.diagnostics.push(at.diagnostic(code, "", message));
+        }
     }
 
     fn scalar(&mut self, at: Place, text: &str, style: ScalarStyle) {
-        if let Some(Open::Map(_, entries, slot @ Slot::Key)) = self.open.last_mut() {
+        if let Some(Open::Map(_, _, slot @ Slot::Key, seen)) = self.open.last_mut() {
             if text == "<<" && style == ScalarStyle::Plain {
                 *slot = Slot::Dropped;
                 self.refuse(
@@ -267,7 +273,7 @@ impl Reader {
                 );
                 return;
             }
-            let twice = entries.iter().any(|(key, _)| key.name == text);
+            let twice = !seen.insert(text.to_owned());
             *slot = if twice {
                 Slot::Dropped
             } else {
@@ -278,8 +284,7 @@ impl Reader {
             };
             if twice {
                 let message = format!("the key `{text}` is given twice");
-                self.diagnostics
-                    .push(at.diagnostic(Code::DuplicateKey, "", message));
+                self.report(at, Code::DuplicateKey, message);
             }
             return;
         }
@@ -305,8 +310,7 @@ impl Reader {
                     let message = format!(
                         "`{text}` has no place in JSON; write a finite number or a text in quotes"
                     );
-                    self.diagnostics
-                        .push(at.diagnostic(Code::InvalidValue, "", message));
+                    self.report(at, Code::InvalidValue, message);
                     Content::Null
                 }
                 None => Content::Text(text.to_owned()),
@@ -319,14 +323,13 @@ impl Reader {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List(_, items)) => items.push(node),
-            Some(Open::Map(_, entries, slot)) => match std::mem::replace(slot, Slot::Key) {
+            Some(Open::Map(_, entries, slot, _)) => match std::mem::replace(slot, Slot::Key) {
                 Slot::Value(key) => entries.push((key, node)),
                 Slot::Dropped => {}
                 Slot::Key => {
                     *slot = Slot::Dropped;
                     let message = "a key must be a word or a text".to_owned();
-                    self.diagnostics
-                        .push(node.at.diagnostic(Code::WrongType, "", message));
+                    self.report(node.at, Code::WrongType, message);
                 }
             },
         }

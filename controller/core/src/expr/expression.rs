@@ -50,12 +50,7 @@ impl Expression {
     /// that does not exist. Takes well under a millisecond and little memory for any text.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
         let tokens = Tokens::scan(text, limits)?;
-        let parsed = PrattParser::new()
-            .max_recursion_depth(u16::try_from(limits.expression_depth_max).unwrap_or(u16::MAX))
-            .error_recovery_limit(8)
-            .enable_ident_escape_syntax(true)
-            .parse(text)
-            .map_err(|errors| first(text, &errors))?;
+        let parsed = read(text, limits)?;
         let tree = Compiler::new(&tokens, limits.expression_depth_max).node(&parsed)?;
         let mut uses = Vec::new();
         collect(&tree, &mut Vec::new(), &mut uses);
@@ -138,6 +133,17 @@ impl Expression {
 /// (`expression_steps_max`, four times `payload_bytes_max`). It never panics.
 pub fn evaluate(expression: &Expression, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
     expression.evaluate_to_json(scope, &Budget::new(&expression.inner.limits))
+}
+
+/// The parser's tree of a text whose size and nesting have been bounded first.
+pub(super) fn read(text: &str, limits: &Limits) -> Result<IdedExpr, ExpressionError> {
+    Tokens::scan(text, limits)?;
+    PrattParser::new()
+        .max_recursion_depth(u16::try_from(limits.expression_depth_max).unwrap_or(u16::MAX))
+        .error_recovery_limit(8)
+        .enable_ident_escape_syntax(true)
+        .parse(text)
+        .map_err(|errors| first(text, &errors))
 }
 
 fn first(text: &str, errors: &cel::ParseErrors) -> ExpressionError {

@@ -1,5 +1,7 @@
 //! The closed list of functions.
 
+use std::fmt;
+
 /// A function. The receiver of a member call is its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
@@ -130,6 +132,14 @@ impl Function {
             (few, many) => format!("{few} to {many}"),
         };
         Err(format!("`{name}` takes {wanted} arguments, not {args}"))
+    }
+}
+
+impl fmt::Display for Function {
+    /// As it is called.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = TABLE.iter().find(|(_, known, ..)| known == self);
+        f.write_str(name.map_or("this function", |(name, ..)| name))
     }
 }
 

@@ -22,6 +22,7 @@ mod compile;
 mod error;
 mod eval;
 mod expression;
+mod filter;
 mod function;
 mod json;
 mod lex;
@@ -38,6 +39,7 @@ mod tree;
 mod value;
 
 pub use error::{ErrorKind, ExpressionError, Position};
+pub use filter::RunConditions;
 pub use expression::{Expression, Use, evaluate};
 pub use library::Expressions;
 pub use scope::{Reference, Scope};

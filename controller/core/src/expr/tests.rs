@@ -491,6 +491,87 @@ fn a_text_limit_is_named_in_its_error() {
     assert!(error.message.contains("expression_bytes_max"));
 }
 
+fn plain(value: &cel::Value) -> Value {
+    match value {
+        cel::Value::Null => Value::Null,
+        cel::Value::Bool(b) => json!(b),
+        cel::Value::Int(i) => json!(i),
+        cel::Value::UInt(u) => json!(u),
+        cel::Value::Float(f) => json!(f),
+        cel::Value::String(text) => json!(text.as_str()),
+        cel::Value::List(items) => items.iter().map(plain).collect(),
+        other => panic!("{other:?} is not compared"),
+    }
+}
+
+/// Where the `cel` crate's own evaluator gives a value, ours gives the same: the language is CEL.
+#[test]
+fn we_agree_with_the_cel_crate() {
+    let same = [
+        "1 + 2 * 3 - 4 / 2 % 3",
+        "-(2 + 3)",
+        "7 / 2",
+        "-7 / 2",
+        "-7 % 3",
+        "7.0 / 2.0",
+        "1.5 + 2.5",
+        "0x10 + 1",
+        "1u + 2u",
+        "'a' + 'b'",
+        "[1] + [2, 3]",
+        "'abc' < 'abd'",
+        "2 < 10 && 2.5 >= 2.5",
+        "true && false || !false",
+        "1 == 1.0",
+        "1 == 1u",
+        "'1' == '2'",
+        "[1, 2] == [1, 2]",
+        "{'a': 1} == {'a': 1}",
+        "{'a': 1} != {'a': 2}",
+        "null == null",
+        "1 in [1, 2]",
+        "'a' in {'a': 1}",
+        "[1, 2, 3][1]",
+        "{'a': {'b': 2}}.a.b",
+        "{'a': 1}['a']",
+        "has({'a': 1}.a)",
+        "has({'a': 1}.b)",
+        "true ? 'y' : 'n'",
+        "size([1, 2])",
+        "size('häß')",
+        "'abc'.size()",
+        "'abc'.contains('b')",
+        "'abc'.startsWith('ab')",
+        "'abc'.endsWith('bc')",
+        "[1, 2, 3].all(x, x > 0)",
+        "[1, 2, 3].exists(x, x > 2)",
+        "[1, 2, 3].exists_one(x, x > 2)",
+        "[1, 2, 3].map(x, x * 2)",
+        "[1, 2, 3].map(x, x > 1, x * 2)",
+        "[1, 2, 3].filter(x, x > 1)",
+        "[[1], [2, 3]].map(x, size(x))",
+        "int('12') + int(3.9)",
+        "string(12) + string(true)",
+        "double('1.5')",
+        "uint(7)",
+        "[1, 2].exists(x, 1 / (x - 1) > 0)",
+        "1 / 0 > 0 || true",
+        "false && 1 / 0 > 0",
+        r"r'a\b' == 'a\\b'",
+        r"'\u00e4' == 'ä'",
+        r#""a'b""#,
+        "'a\"b'",
+    ];
+    for text in same {
+        let tree = cel::parser::PrattParser::new()
+            .parse(text)
+            .unwrap_or_else(|e| panic!("{text}: {e}"));
+        let theirs = cel::Value::resolve(&tree, &cel::Context::default())
+            .unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(eval(text), plain(&theirs), "{text}");
+    }
+}
+
 /// A strategy for texts that are nearly expressions.
 fn nearly_cel() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![

@@ -31,7 +31,7 @@ pub(super) fn call<'a>(function: Function, args: &[Val<'a>], budget: &Budget) ->
 fn misfit(function: Function, args: &[Val<'_>]) -> Fault {
     let kinds: Vec<&str> = args.iter().map(Val::kind).collect();
     Fault::data(format!(
-        "{function:?}() is not defined for {}",
+        "{function}() is not defined for {}",
         kinds.join(", ")
     ))
 }

@@ -94,7 +94,7 @@ fn part<'a>(function: Function, value: &Val<'a>) -> Evaluated<'a> {
         Val::Time(at) => of_time(function, Offset::UTC.to_datetime(*at)),
         Val::Span(span) => of_span(function, *span),
         other => Err(Fault::data(format!(
-            "{function:?}() is for a timestamp, not {}",
+            "{function}() is for a timestamp, not {}",
             other.kind()
         ))),
     }
@@ -112,7 +112,7 @@ fn of_time<'a>(function: Function, at: DateTime) -> Evaluated<'a> {
         Function::GetHours => i64::from(at.hour()),
         Function::GetMinutes => i64::from(at.minute()),
         Function::GetSeconds => i64::from(at.second()),
-        other => return Err(Fault::data(format!("{other:?}() is not about time"))),
+        other => return Err(Fault::data(format!("{other}() is not about time"))),
     };
     Ok(Val::Int(n))
 }
@@ -123,7 +123,7 @@ fn of_span<'a>(function: Function, span: jiff::SignedDuration) -> Evaluated<'a> 
         Function::GetMinutes => Ok(Val::Int(span.as_mins())),
         Function::GetSeconds => Ok(Val::Int(span.as_secs())),
         other => Err(Fault::data(format!(
-            "{other:?}() is not defined for a duration"
+            "{other}() is not defined for a duration"
         ))),
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::definition::diagnostic::{Code, Diagnostic};
+use crate::definition::diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic};
 use crate::definition::model::{Definition, Step};
 use crate::definition::place::SourceMap;
 use crate::definition::walk;
@@ -82,8 +82,18 @@ struct Known<'d> {
 impl<'d> Checker<'d> {
     fn report(&mut self, code: Code, path: &str, message: impl Into<String>) {
         let place = self.source.locate(path);
-        self.problems
-            .push(place.diagnostic(code, path, message.into()));
+        self.collect(place.diagnostic(code, path, message.into()));
+    }
+
+    fn collect(&mut self, problem: Diagnostic) {
+        if !self.is_full() {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Enough has been found.
+    fn is_full(&self) -> bool {
+        self.problems.len() >= DIAGNOSTICS_MAX
     }
 
     /// Notes every step and variable, and finds ids that are given twice.

@@ -16,6 +16,9 @@ impl<'d> Checker<'d> {
         let mut found = Vec::new();
         walk::expressions_of(site, path, &mut found);
         for found in found {
+            if self.is_full() {
+                return;
+            }
             self.expression(&found, here);
         }
     }
@@ -31,8 +34,7 @@ impl<'d> Checker<'d> {
                 let place = self
                     .source
                     .locate_in_expression(&found.path, found.nth, error.at);
-                self.problems
-                    .push(place.diagnostic(code, &found.path, error.message));
+                self.collect(place.diagnostic(code, &found.path, error.message));
             }
             Ok(expression) => {
                 for used in expression.uses() {
@@ -40,8 +42,7 @@ impl<'d> Checker<'d> {
                         let place =
                             self.source
                                 .locate_in_expression(&found.path, found.nth, used.at);
-                        self.problems
-                            .push(place.diagnostic(code, &found.path, message));
+                        self.collect(place.diagnostic(code, &found.path, message));
                     }
                 }
             }

@@ -2,12 +2,19 @@
 
 use std::cell::RefCell;
 
-use crate::definition::diagnostic::{Code, Diagnostic, hint};
+use crate::definition::diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, hint};
 use crate::definition::place::Place;
 use crate::definition::source::{Content, Key, Node, join};
 
 /// Where problems go.
 pub(super) type Problems = RefCell<Vec<Diagnostic>>;
+
+fn collect(problems: &Problems, problem: Diagnostic) {
+    let mut problems = problems.borrow_mut();
+    if problems.len() < DIAGNOSTICS_MAX {
+        problems.push(problem);
+    }
+}
 
 /// A value of the document with its path and the place to report to.
 #[derive(Clone, Copy)]
@@ -19,9 +26,10 @@ pub(super) struct At<'n> {
 
 impl<'n> At<'n> {
     pub(super) fn report(self, code: Code, message: impl Into<String>) {
-        self.problems
-            .borrow_mut()
-            .push(self.node.at.diagnostic(code, self.path, message.into()));
+        collect(
+            self.problems,
+            self.node.at.diagnostic(code, self.path, message.into()),
+        );
     }
 
     pub(super) fn wrong_type(self, wanted: &str) {
@@ -138,6 +146,9 @@ impl<'n> Fields<'n> {
             if self.known.contains(&key.name.as_str()) {
                 continue;
             }
+            if self.at.problems.borrow().len() >= DIAGNOSTICS_MAX {
+                return;
+            }
             let path = join(self.at.path, &key.name);
             if let Some(Later(_, instead)) = later.iter().find(|later| later.0 == key.name) {
                 let message = format!("`{}` is not available in this version{instead}", key.name);
@@ -154,9 +165,6 @@ impl<'n> Fields<'n> {
     }
 
     fn report_key(&self, at: Place, code: Code, path: &str, message: String) {
-        self.at
-            .problems
-            .borrow_mut()
-            .push(at.diagnostic(code, path, message));
+        collect(self.at.problems, at.diagnostic(code, path, message));
     }
 }

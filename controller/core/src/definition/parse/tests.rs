@@ -283,7 +283,7 @@ fn the_form_of_the_document_is_checked() {
         (
             "workflow: w\nsteps:\n  - return: ${ {'a': 1} }\n",
             &[
-                "3:20 SYNTAX : this is not YAML: mapping values are not allowed in this context; a text that holds `: ` must",
+                "3:20 SYNTAX : this is not YAML: mapping values are not allowed in this context; in YAML, a text with `${ … }`",
             ],
         ),
         (
@@ -566,6 +566,65 @@ fn sizes_are_limited() {
         let parsed = parse(&bomb.repeat(200_000 / bomb.len()), &Limits::default());
         assert!(!parsed.diagnostics.is_empty(), "{bomb}");
     }
+}
+
+/// What a document may nest in all its dimensions, on a stack a quarter of what threads usually have.
+#[test]
+fn the_deepest_documents_need_little_stack() {
+    let nested =
+        |n: usize, open: &str, inner: &str, close: &str| open.repeat(n) + inner + &close.repeat(n);
+    let steps = nested(
+        15,
+        "[{id: a, try: ",
+        "[{return: 1}]",
+        ", finally: [{return: 1}]}]",
+    );
+    let texts = [
+        format!("workflow: w\nsteps: {steps}\n"),
+        format!(
+            "workflow: w\nsteps: [{{return: {}}}]\n",
+            nested(60, "[", "'${input}'", "]")
+        ),
+        format!(
+            "workflow: w\ninput: {}\nsteps: [{{return: 1}}]\n",
+            nested(60, "{not: ", "{}", "}")
+        ),
+        format!(
+            "workflow: w\ninput: {}\nsteps: [{{return: 1}}]\n",
+            nested(500, "{not: ", "{}", "}")
+        ),
+    ];
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let worker = small.spawn(move || texts.iter().for_each(|text| compile_everything(text)));
+    worker
+        .unwrap()
+        .join()
+        .expect("no document overflows the stack");
+}
+
+#[test]
+fn a_flood_of_problems_is_cut_short() {
+    let keys: String = (0..20_000).map(|n| format!("k{n}: 1\n")).collect();
+    assert_eq!(parse(&keys, &Limits::default()).diagnostics.len(), 500);
+    let twice = "a: 1\n".repeat(40_000);
+    assert_eq!(parse(&twice, &Limits::default()).diagnostics.len(), 500);
+    let unknown: String = (0..6_000)
+        .map(|n| format!("    - ${{ steps.nobody{n}.output }}\n"))
+        .collect();
+    let limits = Limits::default();
+    let context = crate::definition::CheckContext {
+        capabilities: None,
+        workflows: None,
+        unregistered: crate::definition::Unregistered::Refuse,
+        limits: &limits,
+    };
+    let text = format!("workflow: w\nsteps:\n  - return:\n{unknown}");
+    assert_eq!(
+        crate::definition::compile(&text, &context)
+            .unwrap_err()
+            .len(),
+        500
+    );
 }
 
 /// Takes a definition apart and puts it together wrongly.
