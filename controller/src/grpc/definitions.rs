@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fulcrum_core::definition::{CheckContext, Diagnostic, Unregistered, compile, hash::canonical_json, model, walk_calls};
+use fulcrum_core::definition::{CheckContext, Contents, Diagnostic, Unregistered, compile, hash::canonical_json, model};
 use fulcrum_core::ids::DefinitionHash;
 use fulcrum_core::limits::Limits;
 use fulcrum_proto::common::v1::ErrorReason;
@@ -239,15 +239,15 @@ fn next<C: serde::Serialize>(listing: &Listing<'_>, more: More, last: Option<C>)
 fn message(stored: &StoredDefinition, standing: Standing) -> Result<wire::Definition, Fault> {
     let definition: model::Definition =
         serde_json::from_slice(&stored.canonical).map_err(|error| Fault::internal(&error))?;
-    let calls = walk_calls(&definition);
+    let contents = Contents::of(&definition);
     Ok(wire::Definition {
         workflow: stored.workflow.clone(),
         definition_hash: stored.hash.to_string(),
         created_at: Some(time::instant(stored.created_at)),
         created_by: stored.created_by.clone(),
         current: standing == Standing::Current,
-        step_count: calls.steps,
-        capabilities: calls.capabilities.into_iter().collect(),
+        step_count: contents.steps,
+        capabilities: contents.capabilities.into_iter().collect(),
         source: Default::default(),
         format: wire::SourceFormat::Yaml.into(),
     })

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_core::event::Actor;
 use fulcrum_core::expr::RunConditions;
 use fulcrum_core::ids::RunId;
 use fulcrum_core::store::Store;

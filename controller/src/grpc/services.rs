@@ -8,20 +8,28 @@ use fulcrum_proto::admin::v1::capability_service_server::CapabilityServiceServer
 use fulcrum_proto::admin::v1::identity_service_server::IdentityServiceServer;
 use fulcrum_proto::admin::v1::namespace_service_server::NamespaceServiceServer;
 use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminServiceServer;
+use fulcrum_proto::review::v1::review_service_server::ReviewServiceServer;
 use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentServiceServer;
 use fulcrum_proto::worker::v1::worker_service_server::WorkerServiceServer;
+use fulcrum_proto::workflow::v1::definition_service_server::DefinitionServiceServer;
+use fulcrum_proto::workflow::v1::run_service_server::RunServiceServer;
+use fulcrum_proto::workflow::v1::timeline_service_server::TimelineServiceServer;
 use fulcrum_store::PgStore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use super::capabilities::Capabilities;
+use super::definitions::Definitions;
 use super::enrolment::Enrolment;
 use super::identities::Identities;
 use super::meta;
 use super::namespaces::Namespaces;
 use super::page::PageKey;
 use super::registration::Registrations;
+use super::reviews::Reviews;
+use super::runs::Runs;
+use super::timelines::Timelines;
 use super::worker::Workers;
 use super::workers::WorkerAdmin;
 use crate::PgEngine;
@@ -123,9 +131,38 @@ pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_
         page_key: Arc::clone(&shared.page_key),
         page_rows_max: shared.limits.page_rows_max,
     };
+    let definitions = Definitions {
+        engine: Arc::clone(&shared.engine),
+        store: shared.store.clone(),
+        registry: shared.registry.clone(),
+        page_key: Arc::clone(&shared.page_key),
+    };
+    let runs = Runs {
+        engine: Arc::clone(&shared.engine),
+        store: shared.store.clone(),
+        registry: shared.registry.clone(),
+        page_key: Arc::clone(&shared.page_key),
+        polls_end: shared.polls_end.clone(),
+    };
+    let timelines = Timelines {
+        engine: Arc::clone(&shared.engine),
+        store: shared.store.clone(),
+        registry: shared.registry.clone(),
+        polls_end: shared.polls_end.clone(),
+    };
+    let reviews = Reviews {
+        engine: Arc::clone(&shared.engine),
+        store: shared.store.clone(),
+        registry: shared.registry.clone(),
+        page_key: Arc::clone(&shared.page_key),
+    };
     let identities = Identities { registry: shared.registry.clone() };
     let (reporter, health) = meta::health();
     let routes = Routes::new(limited!(WorkerServiceServer::new(workers), limits))
+        .add_service(limited!(DefinitionServiceServer::new(definitions), limits))
+        .add_service(limited!(RunServiceServer::new(runs), limits))
+        .add_service(limited!(TimelineServiceServer::new(timelines), limits))
+        .add_service(limited!(ReviewServiceServer::new(reviews), limits))
         .add_service(limited!(WorkerAdminServiceServer::new(admin), limits))
         .add_service(limited!(CapabilityServiceServer::new(capabilities), limits))
         .add_service(limited!(NamespaceServiceServer::new(namespaces), limits))

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod compile;
+pub mod contents;
 pub mod diagnostic;
 pub mod hash;
 pub mod json_schema;
@@ -19,4 +20,5 @@ pub(crate) mod walk;
 
 pub use check::{CheckContext, Unregistered};
 pub use compile::compile;
+pub use contents::Contents;
 pub use diagnostic::Diagnostic;

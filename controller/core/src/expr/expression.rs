@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cel::common::ast::IdedExpr;
 use cel::parser::PrattParser;
 use serde_json::Value;
 
