@@ -15,10 +15,10 @@ const ABOUT: &str = "The operator's hand on Fulcrum: apply workflows, start and 
 const LONG_ABOUT: &str = "\
 The operator's hand on Fulcrum: apply workflows, start and follow runs, decide reviews, let workers in.
 
-New here? `fulcrum dev` starts everything on this machine and says what to type next; `fulcrum demo onboarding` shows a
-whole example at work.
+New here? `fulcrum dev` starts everything on this machine and says what to type next; `fulcrum demo onboarding` \
+shows a whole example at work.
 
-Data goes to stdout, everything else to stderr. Ids are printed in full and are what other commands take; `--quiet`
+Data goes to stdout, everything else to stderr. Ids are printed in full and are what other commands take; `--quiet` \
 prints ids alone.";
 
 /// The command line.
@@ -46,7 +46,14 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
     /// How to print data
-    #[arg(short, long, global = true, value_enum, default_value_t, env = "FULCRUM_OUTPUT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "FULCRUM_OUTPUT"
+    )]
     pub output: Format,
 
     /// Print ids only, and nothing on stderr but errors
@@ -62,7 +69,13 @@ pub struct GlobalArgs {
     pub context: Option<String>,
 
     /// Namespace to act in
-    #[arg(short, long, global = true, value_name = "NAME", env = "FULCRUM_NAMESPACE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "FULCRUM_NAMESPACE"
+    )]
     pub namespace: Option<String>,
 
     /// Where the controller is
@@ -142,7 +155,8 @@ mod tests {
 
     #[test]
     fn global_options_work_after_the_command_too() {
-        let cli = Cli::try_parse_from(["fulcrum", "run", "list", "-o", "json", "-n", "acme"]).expect("parses");
+        let cli = Cli::try_parse_from(["fulcrum", "run", "list", "-o", "json", "-n", "acme"])
+            .expect("parses");
         assert_eq!(cli.global.output, Format::Json);
         assert_eq!(cli.global.namespace.as_deref(), Some("acme"));
     }

@@ -72,12 +72,18 @@ pub enum CliError {
 impl CliError {
     /// Something that was typed wrong.
     pub fn usage(message: impl Into<String>, fix: impl Into<String>) -> Self {
-        CliError::Usage { message: message.into(), fix: fix.into() }
+        CliError::Usage {
+            message: message.into(),
+            fix: fix.into(),
+        }
     }
 
     /// A file that could not be used.
     pub fn file(verb: &str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        CliError::Io { what: format!("cannot {verb} {}", path.into().display()), source }
+        CliError::Io {
+            what: format!("cannot {verb} {}", path.into().display()),
+            source,
+        }
     }
 
     /// The exit code of the process.

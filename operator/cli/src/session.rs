@@ -28,13 +28,30 @@ impl Session {
     /// The session that these options ask for.
     #[must_use]
     pub fn new(args: &GlobalArgs) -> Self {
-        let plain = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let palette = |is_terminal| if is_terminal && !plain { Palette::Colour } else { Palette::Plain };
-        let (detail, volume) =
-            if args.quiet { (Detail::IdsOnly, Volume::Quiet) } else { (Detail::Full, Volume::Normal) };
+        let plain =
+            args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let palette = |is_terminal| {
+            if is_terminal && !plain {
+                Palette::Colour
+            } else {
+                Palette::Plain
+            }
+        };
+        let (detail, volume) = if args.quiet {
+            (Detail::IdsOnly, Volume::Quiet)
+        } else {
+            (Detail::Full, Volume::Normal)
+        };
         Self {
-            printer: Printer { format: args.output, detail, palette: palette(std::io::stdout().is_terminal()) },
-            notice: Notice { volume, palette: palette(std::io::stderr().is_terminal()) },
+            printer: Printer {
+                format: args.output,
+                detail,
+                palette: palette(std::io::stdout().is_terminal()),
+            },
+            notice: Notice {
+                volume,
+                palette: palette(std::io::stderr().is_terminal()),
+            },
             now: Timestamp::now(),
             overrides: Overrides {
                 context: args.context.clone(),

@@ -7,23 +7,49 @@ use tonic::Code;
 #[must_use]
 pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
     Some(match reason {
-        ErrorReason::Unspecified | ErrorReason::InvalidRequest | ErrorReason::CsrInvalid => return None,
-        ErrorReason::PayloadTooLarge => "put the data where workers can read it and pass a reference",
-        ErrorReason::DefinitionInvalid => "`fulcrum validate FILE` shows every finding with its place",
-        ErrorReason::InputSchemaMismatch => "compare --input with the `input:` schema of the workflow",
-        ErrorReason::OutputSchemaMismatch => "`fulcrum capability show NAME` shows the schema the worker broke",
+        ErrorReason::Unspecified | ErrorReason::InvalidRequest | ErrorReason::CsrInvalid => {
+            return None;
+        }
+        ErrorReason::PayloadTooLarge => {
+            "put the data where workers can read it and pass a reference"
+        }
+        ErrorReason::DefinitionInvalid => {
+            "`fulcrum validate FILE` shows every finding with its place"
+        }
+        ErrorReason::InputSchemaMismatch => {
+            "compare --input with the `input:` schema of the workflow"
+        }
+        ErrorReason::OutputSchemaMismatch => {
+            "`fulcrum capability show NAME` shows the schema the worker broke"
+        }
         ErrorReason::PageTokenInvalid => "start the listing again from its first page",
-        ErrorReason::FilterInvalid => "a filter is CEL: 'workflow == \"onboarding\" && status == \"failed\"'",
+        ErrorReason::FilterInvalid => {
+            "a filter is CEL: 'workflow == \"onboarding\" && status == \"failed\"'"
+        }
         ErrorReason::BatchTooLarge => "split the batch",
-        ErrorReason::NamespaceNotFound => "`fulcrum namespace list` shows what there is; --namespace picks one",
-        ErrorReason::DefinitionNotFound => "`fulcrum apply FILE` stores a workflow; check its name and --namespace",
-        ErrorReason::RunNotFound => "`fulcrum run list` shows the runs of this namespace; check --namespace",
-        ErrorReason::ReviewNotFound => "`fulcrum review list --state all` shows every review; check --namespace",
+        ErrorReason::NamespaceNotFound => {
+            "`fulcrum namespace list` shows what there is; --namespace picks one"
+        }
+        ErrorReason::DefinitionNotFound => {
+            "`fulcrum apply FILE` stores a workflow; check its name and --namespace"
+        }
+        ErrorReason::RunNotFound => {
+            "`fulcrum run list` shows the runs of this namespace; check --namespace"
+        }
+        ErrorReason::ReviewNotFound => {
+            "`fulcrum review list --state all` shows every review; check --namespace"
+        }
         ErrorReason::WorkerNotFound => "`fulcrum worker list` shows the workers of this namespace",
-        ErrorReason::UnknownCapability => "`fulcrum capability list` shows what workers offer; is the worker connected?",
+        ErrorReason::UnknownCapability => {
+            "`fulcrum capability list` shows what workers offer; is the worker connected?"
+        }
         ErrorReason::RequestIdReused => "use a new request id for a new request",
-        ErrorReason::IdempotencyKeyReused => "use another --key, or the input that the key was first used with",
-        ErrorReason::NamespaceExists => "pick another name; `fulcrum namespace list` shows what there is",
+        ErrorReason::IdempotencyKeyReused => {
+            "use another --key, or the input that the key was first used with"
+        }
+        ErrorReason::NamespaceExists => {
+            "pick another name; `fulcrum namespace list` shows what there is"
+        }
         ErrorReason::ContractChanged => "raise the capability's version where it is declared",
         ErrorReason::LeaseLost => "nothing was changed; the work goes to another worker",
         ErrorReason::RunClosed => "a closed run cannot be changed; start a new one",
@@ -34,7 +60,9 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::NotRegistered => "restart the worker",
         ErrorReason::VersionUnsupported => "upgrade this `fulcrum` to the controller's version",
-        ErrorReason::PermissionDenied => "`fulcrum whoami` shows who you are; another context may have the right",
+        ErrorReason::PermissionDenied => {
+            "`fulcrum whoami` shows who you are; another context may have the right"
+        }
         ErrorReason::Unauthenticated => {
             "the identity is expired or revoked; get a token from an operator (`fulcrum worker add NAME --kind operator`) \
              and enrol again with `fulcrum context add`"
@@ -42,10 +70,16 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::TokenInvalid => {
             "a token works once, for one name, for a short time; ask for a new one with `fulcrum worker add NAME`"
         }
-        ErrorReason::LimitExceeded => "the message names the limit; docs/limits.md tells how to raise it",
+        ErrorReason::LimitExceeded => {
+            "the message names the limit; docs/limits.md tells how to raise it"
+        }
         ErrorReason::Overloaded | ErrorReason::Draining => "try again in a moment",
-        ErrorReason::StoreUnavailable => "the controller lost its database; look at its log, then try again",
-        ErrorReason::Internal => "this is a defect of Fulcrum; report it with the id in the message",
+        ErrorReason::StoreUnavailable => {
+            "the controller lost its database; look at its log, then try again"
+        }
+        ErrorReason::Internal => {
+            "this is a defect of Fulcrum; report it with the id in the message"
+        }
     })
 }
 
@@ -53,11 +87,15 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
 #[must_use]
 pub fn for_status(status: Code) -> Option<&'static str> {
     match status {
-        Code::Unavailable => {
-            Some("is the controller running? `fulcrum dev` starts one here; `fulcrum context list` shows where you point")
+        Code::Unavailable => Some(
+            "is the controller running? `fulcrum dev` starts one here; `fulcrum context list` shows where you point",
+        ),
+        Code::DeadlineExceeded => {
+            Some("it took too long; what was asked may still happen, so look before you repeat it")
         }
-        Code::DeadlineExceeded => Some("it took too long; what was asked may still happen, so look before you repeat it"),
-        Code::Unimplemented => Some("the controller is older than this `fulcrum`, or does not serve this here"),
+        Code::Unimplemented => {
+            Some("the controller is older than this `fulcrum`, or does not serve this here")
+        }
         Code::Unauthenticated => for_reason(ErrorReason::Unauthenticated),
         Code::PermissionDenied => for_reason(ErrorReason::PermissionDenied),
         Code::Internal => Some("the controller's log has the details"),
@@ -109,7 +147,9 @@ pub fn status_of(reason: ErrorReason) -> Code {
         ErrorReason::PermissionDenied => Code::PermissionDenied,
         ErrorReason::Unauthenticated | ErrorReason::TokenInvalid => Code::Unauthenticated,
         ErrorReason::LimitExceeded => Code::ResourceExhausted,
-        ErrorReason::Overloaded | ErrorReason::Draining | ErrorReason::StoreUnavailable => Code::Unavailable,
+        ErrorReason::Overloaded | ErrorReason::Draining | ErrorReason::StoreUnavailable => {
+            Code::Unavailable
+        }
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,
     }
 }

@@ -24,7 +24,10 @@ const POLL: Duration = Duration::from_millis(400);
 ///
 /// # Errors
 /// When a whole call is refused. What earlier calls started is started.
-pub async fn start(connection: &Connection, specs: Vec<RunSpec>) -> Result<Vec<StartedView>, CliError> {
+pub async fn start(
+    connection: &Connection,
+    specs: Vec<RunSpec>,
+) -> Result<Vec<StartedView>, CliError> {
     let mut results = Vec::with_capacity(specs.len());
     let mut client = connection.runs();
     let mut specs = specs.into_iter().peekable();
@@ -45,7 +48,9 @@ pub async fn start(connection: &Connection, specs: Vec<RunSpec>) -> Result<Vec<S
             let row = results.len() + 1;
             results.push(match result.result {
                 Some(Started::Started(started)) => StartedView::started(row, &started),
-                Some(Started::Error(error)) => StartedView::refused(row, &Refusal::from_item(&error)),
+                Some(Started::Error(error)) => {
+                    StartedView::refused(row, &Refusal::from_item(&error))
+                }
                 None => return Err(CliError::BadAnswer(format!("no result for row {row}"))),
             });
         }
@@ -82,8 +87,18 @@ impl Tally {
     /// What is worth saying besides how many have ended.
     #[must_use]
     pub fn remark(self) -> String {
-        let count = |n: u64, word: &str| if n == 0 { String::new() } else { format!(", {n} {word}") };
-        format!("runs closed{}{}", count(self.failed, "failed"), count(self.cancelled, "cancelled"))
+        let count = |n: u64, word: &str| {
+            if n == 0 {
+                String::new()
+            } else {
+                format!(", {n} {word}")
+            }
+        };
+        format!(
+            "runs closed{}{}",
+            count(self.failed, "failed"),
+            count(self.cancelled, "cancelled")
+        )
     }
 }
 
@@ -96,11 +111,18 @@ pub async fn wait<'a>(
     run_ids: impl IntoIterator<Item = &'a str>,
     mut tell: impl FnMut(Tally),
 ) -> Result<Tally, CliError> {
-    let mut statuses: HashMap<String, RunStatus> =
-        run_ids.into_iter().map(|id| (id.to_owned(), RunStatus::Running)).collect();
+    let mut statuses: HashMap<String, RunStatus> = run_ids
+        .into_iter()
+        .map(|id| (id.to_owned(), RunStatus::Running))
+        .collect();
     loop {
         look(connection, &mut statuses).await?;
-        let count = |wanted| statuses.values().filter(|status| **status == wanted).count() as u64;
+        let count = |wanted| {
+            statuses
+                .values()
+                .filter(|status| **status == wanted)
+                .count() as u64
+        };
         let tally = Tally {
             total: statuses.len() as u64,
             completed: count(RunStatus::Completed),
@@ -116,9 +138,15 @@ pub async fn wait<'a>(
 }
 
 /// Reads the listing, newest first, until each run that was still open has been met.
-async fn look(connection: &Connection, statuses: &mut HashMap<String, RunStatus>) -> Result<(), CliError> {
+async fn look(
+    connection: &Connection,
+    statuses: &mut HashMap<String, RunStatus>,
+) -> Result<(), CliError> {
     let mut client = connection.runs();
-    let mut unseen = statuses.values().filter(|status| !is_closed(**status)).count();
+    let mut unseen = statuses
+        .values()
+        .filter(|status| !is_closed(**status))
+        .count();
     let mut page_token = String::new();
     while unseen > 0 {
         let request = ListRunsRequest {
@@ -129,7 +157,10 @@ async fn look(connection: &Connection, statuses: &mut HashMap<String, RunStatus>
         };
         let page = client.list_runs(request).await?.into_inner();
         for run in page.runs {
-            if let Some(status) = statuses.get_mut(&run.run_id).filter(|status| !is_closed(**status)) {
+            if let Some(status) = statuses
+                .get_mut(&run.run_id)
+                .filter(|status| !is_closed(**status))
+            {
                 *status = run.status();
                 unseen = unseen.saturating_sub(1);
             }

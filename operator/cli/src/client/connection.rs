@@ -27,9 +27,14 @@ impl Connection {
     /// # Errors
     /// When the identity cannot be read or nobody answers.
     pub async fn open(target: Target) -> Result<Self, CliError> {
-        let identity = IdentityDir::at(&target.identity).load().map_err(identity_error)?;
+        let identity = IdentityDir::at(&target.identity)
+            .load()
+            .map_err(identity_error)?;
         let channel = Box::pin(channel::connect(&endpoint(&target.address), &identity)).await;
-        Ok(Self { channel: channel.map_err(|error| connect_error(&target.address, &error))?, target })
+        Ok(Self {
+            channel: channel.map_err(|error| connect_error(&target.address, &error))?,
+            target,
+        })
     }
 
     /// What it is connected to.
@@ -96,13 +101,21 @@ impl Connection {
 /// Addresses are typed and printed as `host:port`; TLS is not a choice.
 #[must_use]
 pub fn endpoint(address: &str) -> String {
-    if address.contains("://") { address.to_owned() } else { format!("https://{address}") }
+    if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("https://{address}")
+    }
 }
 
 /// The other way round: `host:port` of an endpoint.
 #[must_use]
 pub fn address(endpoint: &str) -> String {
-    endpoint.strip_prefix("https://").unwrap_or(endpoint).trim_end_matches('/').to_owned()
+    endpoint
+        .strip_prefix("https://")
+        .unwrap_or(endpoint)
+        .trim_end_matches('/')
+        .to_owned()
 }
 
 /// An identity that cannot be used, as an error of this program.
@@ -112,12 +125,15 @@ pub fn identity_error(error: IdentityError) -> CliError {
         IdentityError::File { path, source } => CliError::file("use", path, source),
         IdentityError::Missing(path) => CliError::NotFound {
             message: format!("there is no identity in {}", path.display()),
-            fix: "enrol with `fulcrum context add NAME --token …`; `fulcrum dev` does it by itself".to_owned(),
+            fix: "enrol with `fulcrum context add NAME --token …`; `fulcrum dev` does it by itself"
+                .to_owned(),
         },
-        IdentityError::Damaged { .. } | IdentityError::Certificate(_) | IdentityError::Key(_) => CliError::usage(
-            error.to_string(),
-            "ask an operator for a token (`fulcrum worker add NAME --kind operator`) and enrol again",
-        ),
+        IdentityError::Damaged { .. } | IdentityError::Certificate(_) | IdentityError::Key(_) => {
+            CliError::usage(
+                error.to_string(),
+                "ask an operator for a token (`fulcrum worker add NAME --kind operator`) and enrol again",
+            )
+        }
     }
 }
 
@@ -133,9 +149,10 @@ pub fn connect_error(address: &str, error: &ConnectError) -> CliError {
             error.to_string(),
             "ask an operator for a token (`fulcrum worker add NAME --kind operator`) and enrol again",
         ),
-        ConnectError::Unreachable { detail, .. } => {
-            CliError::Unreachable { address: address.to_owned(), cause: detail.clone() }
-        }
+        ConnectError::Unreachable { detail, .. } => CliError::Unreachable {
+            address: address.to_owned(),
+            cause: detail.clone(),
+        },
     }
 }
 

@@ -54,9 +54,14 @@ pub async fn list(connection: &Connection, which: &Which) -> Result<Vec<Review>,
 /// # Errors
 /// When the call is refused.
 pub async fn get(connection: &Connection, review_id: &str) -> Result<Review, CliError> {
-    let request = GetReviewRequest { namespace: connection.namespace(), review_id: review_id.to_owned() };
+    let request = GetReviewRequest {
+        namespace: connection.namespace(),
+        review_id: review_id.to_owned(),
+    };
     let answer = connection.reviews().get_review(request).await?.into_inner();
-    answer.review.ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))
+    answer
+        .review
+        .ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))
 }
 
 /// What was decided about a review as it was shown.
@@ -74,7 +79,11 @@ pub struct Verdict {
 ///
 /// # Errors
 /// When the call is refused.
-pub async fn decide(connection: &Connection, shown: &Review, verdict: Verdict) -> Result<Review, CliError> {
+pub async fn decide(
+    connection: &Connection,
+    shown: &Review,
+    verdict: Verdict,
+) -> Result<Review, CliError> {
     let request = DecideReviewRequest {
         namespace: connection.namespace(),
         review_id: shown.review_id.clone(),
@@ -84,6 +93,12 @@ pub async fn decide(connection: &Connection, shown: &Review, verdict: Verdict) -
         shown_digest: shown.digest.clone(),
         request_id: request_id::fresh()?,
     };
-    let answer = connection.reviews().decide_review(request).await?.into_inner();
-    answer.review.ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))
+    let answer = connection
+        .reviews()
+        .decide_review(request)
+        .await?
+        .into_inner();
+    answer
+        .review
+        .ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))
 }

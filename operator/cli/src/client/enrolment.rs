@@ -9,22 +9,34 @@ use crate::error::CliError;
 ///
 /// # Errors
 /// When the token is malformed or refused, nobody answers, or the directory cannot be written.
-pub async fn enrol(address: &str, token: &str, dir: &IdentityDir) -> Result<IdentityAbout, CliError> {
-    let token: JoinToken = token.parse().map_err(|error: fulcrum_sdk::JoinTokenError| {
-        CliError::usage(error.to_string(), "an operator makes one with `fulcrum worker add NAME --kind operator`")
-    })?;
+pub async fn enrol(
+    address: &str,
+    token: &str,
+    dir: &IdentityDir,
+) -> Result<IdentityAbout, CliError> {
+    let token: JoinToken = token
+        .parse()
+        .map_err(|error: fulcrum_sdk::JoinTokenError| {
+            CliError::usage(
+                error.to_string(),
+                "an operator makes one with `fulcrum worker add NAME --kind operator`",
+            )
+        })?;
     let enrolment = Enrolment {
         endpoint: endpoint(address),
         token,
         name: None,
         version: concat!("fulcrum/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    Box::pin(fulcrum_sdk::enrol(&enrolment, dir)).await.map_err(|error| match error {
-        EnrolError::Connect(error) => connect_error(address, &error),
-        EnrolError::Refused(_) => CliError::Denied {
-            message: error.to_string(),
-            fix: "a token works once, for one name, for a short time; ask for a new one".to_owned(),
-        },
-        EnrolError::Identity(error) => identity_error(error),
-    })
+    Box::pin(fulcrum_sdk::enrol(&enrolment, dir))
+        .await
+        .map_err(|error| match error {
+            EnrolError::Connect(error) => connect_error(address, &error),
+            EnrolError::Refused(_) => CliError::Denied {
+                message: error.to_string(),
+                fix: "a token works once, for one name, for a short time; ask for a new one"
+                    .to_owned(),
+            },
+            EnrolError::Identity(error) => identity_error(error),
+        })
 }

@@ -46,8 +46,11 @@ pub async fn follow(
     let mut after_seq = 0;
     let mut lost = Lost::default();
     loop {
-        let request =
-            StreamEventsRequest { namespace: connection.namespace(), run_id: run_id.to_owned(), after_seq };
+        let request = StreamEventsRequest {
+            namespace: connection.namespace(),
+            run_id: run_id.to_owned(),
+            after_seq,
+        };
         let status = match client.stream_events(request).await {
             Ok(answer) => {
                 let mut stream = answer.into_inner();

@@ -84,7 +84,12 @@ async fn watch(
         after_version: *version,
         include_steps: steps == Steps::Include,
     };
-    let mut stream = connection.runs().watch_run(request).await.map_err(Broken::Call)?.into_inner();
+    let mut stream = connection
+        .runs()
+        .watch_run(request)
+        .await
+        .map_err(Broken::Call)?
+        .into_inner();
     while let Some(answer) = stream.message().await.map_err(Broken::Call)? {
         let run = view(answer.run).map_err(Broken::Told)?;
         *version = run.version;
@@ -97,7 +102,9 @@ async fn watch(
 }
 
 fn view(run: Option<Run>) -> Result<RunView, CliError> {
-    run.as_ref().map(RunView::from).ok_or_else(|| CliError::BadAnswer("it names no run".to_owned()))
+    run.as_ref()
+        .map(RunView::from)
+        .ok_or_else(|| CliError::BadAnswer("it names no run".to_owned()))
 }
 
 fn gone(connection: &Connection) -> CliError {

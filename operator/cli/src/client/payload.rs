@@ -13,15 +13,19 @@ const JSON: &str = "json";
 /// A payload that carries a JSON value.
 #[must_use]
 pub fn from_json(value: &Value) -> Payload {
-    Payload { encoding: JSON.to_owned(), data: value.to_string().into_bytes().into() }
+    Payload {
+        encoding: JSON.to_owned(),
+        data: value.to_string().into_bytes().into(),
+    }
 }
 
 /// The value in a payload. What is not JSON is told, not shown.
 #[must_use]
 pub fn to_json(payload: &Payload) -> Value {
     match payload.encoding.as_str() {
-        "" | JSON => serde_json::from_slice(&payload.data)
-            .unwrap_or_else(|_| Value::String(format!("<{} bytes that are not JSON>", payload.data.len()))),
+        "" | JSON => serde_json::from_slice(&payload.data).unwrap_or_else(|_| {
+            Value::String(format!("<{} bytes that are not JSON>", payload.data.len()))
+        }),
         other => Value::String(format!("<{} bytes of {other}>", payload.data.len())),
     }
 }
@@ -35,10 +39,14 @@ pub fn read(option: &str, argument: &str) -> Result<Payload, CliError> {
         let mut text = String::new();
         std::io::stdin()
             .read_to_string(&mut text)
-            .map_err(|source| CliError::Io { what: "cannot read stdin".to_owned(), source })?;
+            .map_err(|source| CliError::Io {
+                what: "cannot read stdin".to_owned(),
+                source,
+            })?;
         (text, "stdin".to_owned())
     } else if let Some(path) = argument.strip_prefix('@') {
-        let text = std::fs::read_to_string(path).map_err(|source| CliError::file("read", path, source))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| CliError::file("read", path, source))?;
         (text, path.to_owned())
     } else {
         (argument.to_owned(), option.to_owned())
@@ -49,7 +57,8 @@ pub fn read(option: &str, argument: &str) -> Result<Payload, CliError> {
 
 fn parse(source: &str, text: &str) -> Result<Value, CliError> {
     serde_json::from_str(text).map_err(|error| {
-        let fix = "give one JSON value: '{\"email\": \"ada@example.com\"}', @file.json, or - for stdin";
+        let fix =
+            "give one JSON value: '{\"email\": \"ada@example.com\"}', @file.json, or - for stdin";
         CliError::usage(format!("{source} is not JSON: {error}"), fix)
     })
 }
@@ -68,7 +77,10 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_told_by_its_size() {
-        let payload = Payload { encoding: "cbor".to_owned(), data: vec![1, 2, 3].into() };
+        let payload = Payload {
+            encoding: "cbor".to_owned(),
+            data: vec![1, 2, 3].into(),
+        };
         assert_eq!(to_json(&payload), json!("<3 bytes of cbor>"));
     }
 
@@ -76,7 +88,12 @@ mod tests {
     fn an_argument_that_is_not_json_is_a_usage_error_with_its_place() {
         let error = read("--input", "{oops").expect_err("refused");
         assert_eq!(error.exit(), crate::exit::Exit::Usage);
-        assert!(error.to_string().contains("--input is not JSON: key must be a string at line 1 column 2"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("--input is not JSON: key must be a string at line 1 column 2"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -86,6 +103,9 @@ mod tests {
         std::fs::write(&path, "{\"a\": 1}").expect("written");
         let payload = read("--input", &format!("@{}", path.display())).expect("reads");
         assert_eq!(to_json(&payload), json!({ "a": 1 }));
-        assert_eq!(read("--input", "@/no/such").expect_err("refused").exit(), crate::exit::Exit::NotFound);
+        assert_eq!(
+            read("--input", "@/no/such").expect_err("refused").exit(),
+            crate::exit::Exit::NotFound
+        );
     }
 }

@@ -41,7 +41,10 @@ impl Refusal {
     pub fn from_status(status: &Status) -> Self {
         let details = status.get_error_details();
         let named = details.error_info().map(|info| info.reason.clone());
-        let fields = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+        let fields = details
+            .bad_request()
+            .map(|bad| bad.field_violations.clone())
+            .unwrap_or_default();
         Self {
             reason: named.as_deref().and_then(ErrorReason::from_name),
             code: named.unwrap_or_else(|| grpc_name(status.code()).to_owned()),
@@ -49,7 +52,10 @@ impl Refusal {
             message: message(status),
             fields: fields
                 .into_iter()
-                .map(|fault| FieldFault { field: fault.field, description: fault.description })
+                .map(|fault| FieldFault {
+                    field: fault.field,
+                    description: fault.description,
+                })
                 .collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
         }
@@ -77,7 +83,9 @@ impl Refusal {
             Code::InvalidArgument | Code::OutOfRange => Exit::Usage,
             Code::NotFound => Exit::NotFound,
             Code::PermissionDenied | Code::Unauthenticated => Exit::Denied,
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => Exit::Unavailable,
+            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => {
+                Exit::Unavailable
+            }
             Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Exit::Conflict,
             Code::Cancelled => Exit::Interrupted,
             Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => Exit::Failed,
@@ -104,11 +112,19 @@ fn message(status: &Status) -> String {
     while let Some(error) = source {
         let more = error.to_string();
         if !text.contains(&more) {
-            text = if text.is_empty() { more } else { format!("{text}: {more}") };
+            text = if text.is_empty() {
+                more
+            } else {
+                format!("{text}: {more}")
+            };
         }
         source = error.source();
     }
-    if text.is_empty() { grpc_name(status.code()).to_owned() } else { text }
+    if text.is_empty() {
+        grpc_name(status.code()).to_owned()
+    } else {
+        text
+    }
 }
 
 fn grpc_name(code: Code) -> &'static str {
@@ -160,7 +176,11 @@ mod tests {
             (Code::Internal, 1),
         ];
         for (code, exit) in exits {
-            assert_eq!(Refusal::from_status(&Status::new(code, "no")).exit().code(), exit, "{code:?}");
+            assert_eq!(
+                Refusal::from_status(&Status::new(code, "no")).exit().code(),
+                exit,
+                "{code:?}"
+            );
         }
     }
 
@@ -169,21 +189,33 @@ mod tests {
         let refusal = Refusal::from_status(&refused(Code::NotFound, "RUN_NOT_FOUND"));
         assert_eq!(refusal.code, "RUN_NOT_FOUND");
         assert_eq!(refusal.reason, Some(ErrorReason::RunNotFound));
-        assert!(refusal.fix().is_some_and(|fix| fix.contains("fulcrum run list")));
+        assert!(
+            refusal
+                .fix()
+                .is_some_and(|fix| fix.contains("fulcrum run list"))
+        );
     }
 
     #[test]
     fn a_reason_of_a_later_version_keeps_its_name_and_falls_back_to_the_status() {
         let refusal = Refusal::from_status(&refused(Code::FailedPrecondition, "MOON_IS_FULL"));
-        assert_eq!((refusal.code.as_str(), refusal.reason), ("MOON_IS_FULL", None));
+        assert_eq!(
+            (refusal.code.as_str(), refusal.reason),
+            ("MOON_IS_FULL", None)
+        );
         assert_eq!(refusal.exit(), Exit::Conflict);
     }
 
     #[test]
     fn fields_and_the_time_to_come_back_are_kept() {
-        let mut details = ErrorDetails::with_bad_request_violation("steps[0].call", "names no capability");
+        let mut details =
+            ErrorDetails::with_bad_request_violation("steps[0].call", "names no capability");
         details.set_retry_info(Some(Duration::from_millis(1500)));
-        let refusal = Refusal::from_status(&Status::with_error_details(Code::InvalidArgument, "no", details));
+        let refusal = Refusal::from_status(&Status::with_error_details(
+            Code::InvalidArgument,
+            "no",
+            details,
+        ));
         assert_eq!(refusal.fields[0].field, "steps[0].call");
         assert_eq!(refusal.fix().as_deref(), Some("try again in 1.5s"));
     }

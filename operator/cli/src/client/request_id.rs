@@ -12,5 +12,7 @@ pub fn fresh() -> Result<String, CliError> {
         what: "cannot draw a request id".to_owned(),
         source: std::io::Error::other(error.to_string()),
     })?;
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    Ok(uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string())
 }

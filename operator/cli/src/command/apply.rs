@@ -53,7 +53,9 @@ impl Row for Applied {
     const HEADER: &'static [&'static str] = &["WORKFLOW", "VERSION", "STEPS", "RESULT", "FILE"];
 
     fn cells(&self) -> Vec<Cell> {
-        let of = |field: fn(&DefinitionView) -> String| self.definition.as_ref().map(field).unwrap_or_default();
+        let of = |field: fn(&DefinitionView) -> String| {
+            self.definition.as_ref().map(field).unwrap_or_default()
+        };
         let tone = match self.result {
             "created" | "valid" => Tone::Good,
             "unchanged" => Tone::Faint,
@@ -69,7 +71,9 @@ impl Row for Applied {
     }
 
     fn id(&self) -> &str {
-        self.definition.as_ref().map_or("", |definition| &definition.workflow)
+        self.definition
+            .as_ref()
+            .map_or("", |definition| &definition.workflow)
     }
 }
 
@@ -84,7 +88,10 @@ impl Apply {
             let findings = source.report(session, &answer.diagnostics);
             let result = if findings.errors > 0 {
                 exit = Exit::Usage;
-                session.notice().insist(&format!("{file}: {}; nothing was stored", findings.summary()));
+                session.notice().insist(&format!(
+                    "{file}: {}; nothing was stored",
+                    findings.summary()
+                ));
                 "refused"
             } else if self.dry_run {
                 "valid"
@@ -102,12 +109,19 @@ impl Apply {
         }
         session.printer().list(&applied)?;
         if let (Exit::Ok, false, [one]) = (exit, self.dry_run, applied.as_slice()) {
-            session.notice().next(&format!("fulcrum run start {} --input '{{…}}' --follow", one.id()));
+            session.notice().next(&format!(
+                "fulcrum run start {} --input '{{…}}' --follow",
+                one.id()
+            ));
         }
         Ok(exit)
     }
 
-    async fn send(&self, connection: &Connection, source: &Source) -> Result<ApplyDefinitionResponse, CliError> {
+    async fn send(
+        &self,
+        connection: &Connection,
+        source: &Source,
+    ) -> Result<ApplyDefinitionResponse, CliError> {
         let request = ApplyDefinitionRequest {
             namespace: connection.namespace(),
             source: source.text.clone().into_bytes().into(),
@@ -116,6 +130,10 @@ impl Apply {
             validate_only: self.dry_run,
             request_id: request_id::fresh()?,
         };
-        Ok(connection.definitions().apply_definition(request).await?.into_inner())
+        Ok(connection
+            .definitions()
+            .apply_definition(request)
+            .await?
+            .into_inner())
     }
 }

@@ -33,7 +33,12 @@ pub struct Show {
     name: String,
 
     /// Version of the contract; the latest if not given
-    #[arg(long = "contract-version", value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long = "contract-version",
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     version: u32,
 }
 
@@ -52,8 +57,11 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
     let mut capabilities: Vec<CapabilityView> = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request =
-            ListCapabilitiesRequest { namespace: connection.namespace(), page_size: PAGE, page_token };
+        let request = ListCapabilitiesRequest {
+            namespace: connection.namespace(),
+            page_size: PAGE,
+            page_token,
+        };
         let page = client.list_capabilities(request).await?.into_inner();
         capabilities.extend(page.capabilities.iter().map(CapabilityView::from));
         page_token = page.next_page_token;
@@ -62,7 +70,9 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
         }
     }
     if capabilities.is_empty() {
-        session.notice().say("no worker has registered a capability yet; `fulcrum worker list` shows who is here");
+        session.notice().say(
+            "no worker has registered a capability yet; `fulcrum worker list` shows who is here",
+        );
     }
     session.printer().list(&capabilities)?;
     Ok(Exit::Ok)
@@ -71,11 +81,19 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
 impl Show {
     async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
-        let request =
-            GetCapabilityRequest { namespace: connection.namespace(), name: self.name, version: self.version };
-        let answer = connection.capabilities().get_capability(request).await?.into_inner();
-        let capability =
-            answer.capability.ok_or_else(|| CliError::BadAnswer("it names no capability".to_owned()))?;
+        let request = GetCapabilityRequest {
+            namespace: connection.namespace(),
+            name: self.name,
+            version: self.version,
+        };
+        let answer = connection
+            .capabilities()
+            .get_capability(request)
+            .await?
+            .into_inner();
+        let capability = answer
+            .capability
+            .ok_or_else(|| CliError::BadAnswer("it names no capability".to_owned()))?;
         session.printer().page(&CapabilityView::from(&capability))?;
         Ok(Exit::Ok)
     }

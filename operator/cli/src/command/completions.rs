@@ -30,7 +30,10 @@ impl Completions {
         std::io::stdout()
             .lock()
             .write_all(&script)
-            .map_err(|source| CliError::Io { what: "cannot write to stdout".to_owned(), source })?;
+            .map_err(|source| CliError::Io {
+                what: "cannot write to stdout".to_owned(),
+                source,
+            })?;
         Ok(Exit::Ok)
     }
 }

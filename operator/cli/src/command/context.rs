@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::client::connection::address;
 use crate::client::enrolment;
 use crate::context::store::{Context as Entry, Selection, check_name};
-use crate::context::target::DEFAULT_NAMESPACE;
+use crate::context::target::{DEFAULT_NAMESPACE, home_namespace};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::printer::{Page, Row};
@@ -59,7 +59,12 @@ pub struct Add {
     name: String,
 
     /// Join token from an operator, or - for stdin
-    #[arg(long, value_name = "TOKEN", requires = "enrol_at", required_unless_present = "identity")]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        requires = "enrol_at",
+        required_unless_present = "identity"
+    )]
     token: Option<String>,
 
     /// The controller's enrolment listener
@@ -102,7 +107,10 @@ impl Page for ContextView {
     fn pairs(&self) -> Vec<(&'static str, String)> {
         vec![
             ("context", self.name.clone()),
-            ("current", if self.current { "yes" } else { "no" }.to_owned()),
+            (
+                "current",
+                if self.current { "yes" } else { "no" }.to_owned(),
+            ),
             ("address", self.address.clone()),
             ("namespace", self.namespace.clone()),
             ("identity", self.identity.display().to_string()),
@@ -141,14 +149,17 @@ fn views(session: &Session) -> Result<Vec<ContextView>, CliError> {
 fn unknown(name: &str) -> CliError {
     CliError::NotFound {
         message: format!("there is no context `{name}`"),
-        fix: "`fulcrum context list` shows what there is; `fulcrum context add` makes one".to_owned(),
+        fix: "`fulcrum context list` shows what there is; `fulcrum context add` makes one"
+            .to_owned(),
     }
 }
 
 fn list(session: &Session) -> Result<Exit, CliError> {
     let views = views(session)?;
     if views.is_empty() {
-        session.notice().say("no contexts; `fulcrum dev` makes one, `fulcrum context add` another");
+        session
+            .notice()
+            .say("no contexts; `fulcrum dev` makes one, `fulcrum context add` another");
     }
     session.printer().list(&views)?;
     Ok(Exit::Ok)
@@ -156,7 +167,11 @@ fn list(session: &Session) -> Result<Exit, CliError> {
 
 impl Show {
     fn run(self, session: &Session) -> Result<Exit, CliError> {
-        let wanted = |view: &ContextView| self.name.as_ref().map_or(view.current, |name| *name == view.name);
+        let wanted = |view: &ContextView| {
+            self.name
+                .as_ref()
+                .map_or(view.current, |name| *name == view.name)
+        };
         let view = views(session)?.into_iter().find(wanted);
         let view = view.ok_or_else(|| unknown(self.name.as_deref().unwrap_or("(current)")))?;
         session.printer().page(&view)?;
@@ -173,7 +188,9 @@ impl Use {
         }
         contexts.current = Some(self.name.clone());
         store.save(&contexts)?;
-        session.notice().say(&format!("using context {}", self.name));
+        session
+            .notice()
+            .say(&format!("using context {}", self.name));
         Ok(Exit::Ok)
     }
 }
@@ -184,32 +201,70 @@ impl Add {
         let store = session.store()?;
         let entry = match (&self.token, &self.enrol_at) {
             (Some(token), Some(enrol_at)) => {
-                let dir = session.asked_identity().unwrap_or_else(|| store.identity_dir(&self.name));
-                let about = enrolment::enrol(enrol_at, &read_token(token)?, &IdentityDir::at(&dir)).await?;
-                session.notice().say(&format!("enrolled as {} ({})", about.name, about.id));
-                Entry { address: address(&about.endpoint), identity: absolute(dir)?, namespace: about.namespace }
+                let dir = session
+                    .asked_identity()
+                    .unwrap_or_else(|| store.identity_dir(&self.name));
+                let about =
+                    enrolment::enrol(enrol_at, &read_token(token)?, &IdentityDir::at(&dir)).await?;
+                session
+                    .notice()
+                    .say(&format!("enrolled as {} ({})", about.name, about.id));
+                let namespace = home_namespace(about.namespace);
+                Entry {
+                    address: address(&about.endpoint),
+                    identity: absolute(dir)?,
+                    namespace,
+                }
             }
             (_, _) => {
                 let dir = session.asked_identity().ok_or_else(|| {
-                    CliError::usage("nothing says as whom to connect", "give --token and --enrol-at, or --identity")
+                    CliError::usage(
+                        "nothing says as whom to connect",
+                        "give --token and --enrol-at, or --identity",
+                    )
                 })?;
-                let identity =
-                    IdentityDir::at(&dir).load().map_err(crate::client::connection::identity_error)?;
+                let identity = IdentityDir::at(&dir)
+                    .load()
+                    .map_err(crate::client::connection::identity_error)?;
                 let about = identity.about;
                 let known = about.as_ref().map(|about| address(&about.endpoint));
-                let address = session.asked_address().map(str::to_owned).or(known).ok_or_else(|| {
-                    CliError::usage("nothing says where the controller is", "give --address HOST:PORT")
-                })?;
-                let namespace = about.map_or_else(|| DEFAULT_NAMESPACE.to_owned(), |about| about.namespace);
-                Entry { address, identity: absolute(dir)?, namespace }
+                let address = session
+                    .asked_address()
+                    .map(str::to_owned)
+                    .or(known)
+                    .ok_or_else(|| {
+                        CliError::usage(
+                            "nothing says where the controller is",
+                            "give --address HOST:PORT",
+                        )
+                    })?;
+                let namespace = about.map_or_else(
+                    || DEFAULT_NAMESPACE.to_owned(),
+                    |about| home_namespace(about.namespace),
+                );
+                Entry {
+                    address,
+                    identity: absolute(dir)?,
+                    namespace,
+                }
             }
         };
         let entry = Entry {
             address: session.asked_address().map_or(entry.address, str::to_owned),
-            namespace: session.asked_namespace().map_or(entry.namespace, str::to_owned),
+            namespace: session
+                .asked_namespace()
+                .map_or(entry.namespace, str::to_owned),
             ..entry
         };
-        store.put(&self.name, entry, if self.select { Selection::Use } else { Selection::Keep })?;
+        store.put(
+            &self.name,
+            entry,
+            if self.select {
+                Selection::Use
+            } else {
+                Selection::Keep
+            },
+        )?;
         session.notice().next("fulcrum whoami");
         Ok(Exit::Ok)
     }
@@ -222,7 +277,10 @@ fn read_token(argument: &str) -> Result<String, CliError> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|source| CliError::Io { what: "cannot read the token from stdin".to_owned(), source })?;
+        .map_err(|source| CliError::Io {
+            what: "cannot read the token from stdin".to_owned(),
+            source,
+        })?;
     Ok(text.trim().to_owned())
 }
 

@@ -35,8 +35,14 @@ impl Init {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, CliError> {
         let mut options = OpenOptions::new();
         options.write(true);
-        if self.force { options.create(true).truncate(true) } else { options.create_new(true) };
-        let written = options.open(&self.file).and_then(|mut file| file.write_all(STARTER.as_bytes()));
+        if self.force {
+            options.create(true).truncate(true)
+        } else {
+            options.create_new(true)
+        };
+        let written = options
+            .open(&self.file)
+            .and_then(|mut file| file.write_all(STARTER.as_bytes()));
         let path = self.file.display().to_string();
         match written {
             Ok(()) => {
@@ -45,7 +51,9 @@ impl Init {
                 Ok(Exit::Ok)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                session.notice().insist(&format!("{path} exists; --force replaces it"));
+                session
+                    .notice()
+                    .insist(&format!("{path} exists; --force replaces it"));
                 Ok(Exit::Conflict)
             }
             Err(error) => Err(CliError::file("write", self.file, error)),

@@ -46,9 +46,16 @@ impl Namespace {
 impl Create {
     async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
-        let request =
-            CreateNamespaceRequest { name: self.name, shards: self.shards, request_id: request_id::fresh()? };
-        let answer = connection.namespaces().create_namespace(request).await?.into_inner();
+        let request = CreateNamespaceRequest {
+            name: self.name,
+            shards: self.shards,
+            request_id: request_id::fresh()?,
+        };
+        let answer = connection
+            .namespaces()
+            .create_namespace(request)
+            .await?
+            .into_inner();
         if let Some(namespace) = &answer.namespace {
             session.printer().page(&NamespaceView::from(namespace))?;
         }
@@ -62,7 +69,13 @@ async fn list(session: &Session) -> Result<Exit, CliError> {
     let mut namespaces: Vec<NamespaceView> = Vec::new();
     let mut page_token = String::new();
     loop {
-        let page = client.list_namespaces(ListNamespacesRequest { page_size: PAGE, page_token }).await?.into_inner();
+        let page = client
+            .list_namespaces(ListNamespacesRequest {
+                page_size: PAGE,
+                page_token,
+            })
+            .await?
+            .into_inner();
         namespaces.extend(page.namespaces.iter().map(NamespaceView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {

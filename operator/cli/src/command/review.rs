@@ -122,7 +122,11 @@ impl Review {
                 Ok(Exit::Ok)
             }
             Review::Approve(approve) => {
-                let edited = approve.edited.as_deref().map(|text| payload::read("--edited", text)).transpose()?;
+                let edited = approve
+                    .edited
+                    .as_deref()
+                    .map(|text| payload::read("--edited", text))
+                    .transpose()?;
                 approve.common.run(session, Decision::Approve, edited).await
             }
             Review::Reject(reject) => reject.common.run(session, Decision::Reject, None).await,
@@ -140,10 +144,17 @@ impl List {
             State::Expired => ReviewState::Expired,
             State::Withdrawn => ReviewState::Withdrawn,
         };
-        let which = Which { state, run_id: self.run.unwrap_or_default(), limit: self.limit };
+        let which = Which {
+            state,
+            run_id: self.run.unwrap_or_default(),
+            limit: self.limit,
+        };
         let connection = session.connect().await?;
         let reviews = decide::list(&connection, &which).await?;
-        let views: Vec<_> = reviews.iter().map(|review| ReviewView::from(review).seen_at(session.now())).collect();
+        let views: Vec<_> = reviews
+            .iter()
+            .map(|review| ReviewView::from(review).seen_at(session.now()))
+            .collect();
         if views.is_empty() {
             session.notice().say("nothing to decide");
         }
@@ -153,16 +164,27 @@ impl List {
 }
 
 impl Deciding {
-    async fn run(self, session: &Session, decision: Decision, edited: Option<Payload>) -> Result<Exit, CliError> {
+    async fn run(
+        self,
+        session: &Session,
+        decision: Decision,
+        edited: Option<Payload>,
+    ) -> Result<Exit, CliError> {
         let several = self.reviews.len() > 1;
         if several && (edited.is_some() || self.digest.is_some()) {
-            return Err(CliError::usage("--edited and --digest are for one review", "decide the reviews one by one"));
+            return Err(CliError::usage(
+                "--edited and --digest are for one review",
+                "decide the reviews one by one",
+            ));
         }
         let connection = session.connect().await?;
         let mut decided = Vec::new();
         for id in &self.reviews {
             let shown = decide::get(&connection, id).await?;
-            if let Some(review) = self.one(session, &connection, shown, decision, edited.clone()).await? {
+            if let Some(review) = self
+                .one(session, &connection, shown, decision, edited.clone())
+                .await?
+            {
                 decided.push(ReviewView::from(&review));
             }
         }
@@ -180,9 +202,16 @@ impl Deciding {
     ) -> Result<Option<Shown>, CliError> {
         let notice = session.notice();
         let view = ReviewView::from(&shown);
-        if self.digest.as_ref().is_some_and(|digest| *digest != view.digest) {
+        if self
+            .digest
+            .as_ref()
+            .is_some_and(|digest| *digest != view.digest)
+        {
             return Err(CliError::CheckFailed {
-                message: format!("{} is not what it was: its digest is {}", view.review_id, view.digest),
+                message: format!(
+                    "{} is not what it was: its digest is {}",
+                    view.review_id, view.digest
+                ),
                 fix: format!("look again with `fulcrum review show {}`", view.review_id),
             });
         }
@@ -195,17 +224,29 @@ impl Deciding {
             notice.say("not decided");
             return Ok(None);
         }
-        let verdict = Verdict { decision, edited, comment: self.comment.clone() };
+        let verdict = Verdict {
+            decision,
+            edited,
+            comment: self.comment.clone(),
+        };
         decide::decide(connection, &shown, verdict).await.map(Some)
     }
 }
 
 /// Asks on stderr, so that stdout stays data.
 fn confirmed(verb: &str) -> Result<bool, CliError> {
-    let broken = |source| CliError::Io { what: "cannot ask".to_owned(), source };
+    let broken = |source| CliError::Io {
+        what: "cannot ask".to_owned(),
+        source,
+    };
     let mut stderr = std::io::stderr().lock();
-    write!(stderr, "{verb} this? [y/N] ").and_then(|()| stderr.flush()).map_err(broken)?;
+    write!(stderr, "{verb} this? [y/N] ")
+        .and_then(|()| stderr.flush())
+        .map_err(broken)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(broken)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }

@@ -30,7 +30,10 @@ impl Source {
             std::fs::read_to_string(file)
         };
         let text = text.map_err(|source| CliError::file("read", file, source))?;
-        Ok(Self { file: file.to_owned(), text })
+        Ok(Self {
+            file: file.to_owned(),
+            text,
+        })
     }
 
     /// Tells findings to the person, compiler-style. True if there are errors among them.
@@ -40,7 +43,11 @@ impl Source {
         for view in &views {
             let text = view.render(&self.file, &self.text, notice.palette);
             // A wrong definition is what was asked about, so that it is told even under `--quiet`.
-            if view.is_error() { notice.insist(&text) } else { notice.say(&text) }
+            if view.is_error() {
+                notice.insist(&text)
+            } else {
+                notice.say(&text)
+            }
         }
         let errors = views.iter().filter(|view| view.is_error()).count();
         Findings { views, errors }
@@ -65,7 +72,10 @@ impl Findings {
             1 => Some(format!("1 {word}")),
             _ => Some(format!("{n} {word}s")),
         };
-        let parts = [count(self.errors, "error"), count(self.views.len() - self.errors, "warning")];
+        let parts = [
+            count(self.errors, "error"),
+            count(self.views.len() - self.errors, "warning"),
+        ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

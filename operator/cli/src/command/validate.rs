@@ -57,9 +57,14 @@ impl Validate {
             let findings = source.report(session, &answer.diagnostics);
             if findings.errors > 0 {
                 exit = Exit::Usage;
-                session.notice().insist(&format!("{file}: {}", findings.summary()));
+                session
+                    .notice()
+                    .insist(&format!("{file}: {}", findings.summary()));
             } else if session.printer().format == Format::Table {
-                session.printer().line(&format!("{file}: valid ({})", short(&answer.definition_hash)))?;
+                session.printer().line(&format!(
+                    "{file}: valid ({})",
+                    short(&answer.definition_hash)
+                ))?;
             }
             reports.push(Report {
                 file: file.clone(),

@@ -15,9 +15,17 @@ pub struct Whoami {}
 impl Whoami {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
-        let answer = connection.identities().who_am_i(WhoAmIRequest {}).await?.into_inner();
+        let answer = connection
+            .identities()
+            .who_am_i(WhoAmIRequest {})
+            .await?
+            .into_inner();
         let target = connection.target();
-        session.printer().page(&IdentityView::new(&answer, &target.context, &target.address))?;
+        session.printer().page(&IdentityView::new(
+            &answer,
+            &target.context,
+            &target.address,
+        ))?;
         Ok(Exit::Ok)
     }
 }

@@ -87,14 +87,19 @@ pub struct Revoke {
 fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "a time is a number and a unit: 30s, 15m, 1h".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
-    let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let number: u64 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
     let seconds = match unit {
         's' => Some(1),
         'm' => Some(60),
         'h' => Some(3600),
         _ => None,
     };
-    seconds.and_then(|seconds| number.checked_mul(seconds)).map(Duration::from_secs).ok_or_else(wrong)
+    seconds
+        .and_then(|seconds| number.checked_mul(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
 }
 
 impl Worker {
@@ -115,7 +120,11 @@ impl Add {
             Kind::Executor => IdentityKind::Executor,
             Kind::Operator => IdentityKind::Operator,
         };
-        let patterns = if self.kind == Kind::Operator { Vec::new() } else { self.can };
+        let patterns = if self.kind == Kind::Operator {
+            Vec::new()
+        } else {
+            self.can
+        };
         let request = CreateJoinTokenRequest {
             namespace: connection.namespace(),
             name: self.name.clone(),
@@ -124,16 +133,32 @@ impl Add {
             ttl: prost_types::Duration::try_from(self.ttl).ok(),
             request_id: request_id::fresh()?,
         };
-        let created = connection.workers().create_join_token(request).await?.into_inner();
+        let created = connection
+            .workers()
+            .create_join_token(request)
+            .await?
+            .into_inner();
         let enrol_at = address(&created.enrolment_endpoint);
-        session.printer().page(&TokenView::new(&self.name, kind.word(), &created))?;
-        session.notice().say("The token works once and is not shown again. On the other machine:");
+        session
+            .printer()
+            .page(&TokenView::new(&self.name, kind.word(), &created))?;
+        session
+            .notice()
+            .say("The token works once and is not shown again. On the other machine:");
         session.notice().say(&match self.kind {
             Kind::Operator => {
-                format!("  fulcrum context add {} --enrol-at {enrol_at} --token {}", self.name, created.token)
+                format!(
+                    "  fulcrum context add {} --enrol-at {enrol_at} --token {}",
+                    self.name, created.token
+                )
             }
             Kind::Connector | Kind::Executor => {
-                format!("  fulcrum-{} --enrol-at {enrol_at} --token {}", kind.word(), created.token)
+                format!(
+                    "  fulcrum-{} run --enrolment {} --token {}",
+                    kind.word(),
+                    created.enrolment_endpoint,
+                    created.token
+                )
             }
         });
         Ok(Exit::Ok)
@@ -145,16 +170,26 @@ async fn list(session: &Session, connection: &Connection) -> Result<Exit, CliErr
     let mut workers: Vec<WorkerView> = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListWorkersRequest { namespace: connection.namespace(), page_size: PAGE, page_token };
+        let request = ListWorkersRequest {
+            namespace: connection.namespace(),
+            page_size: PAGE,
+            page_token,
+        };
         let page = client.list_workers(request).await?.into_inner();
-        workers.extend(page.workers.iter().map(|worker| WorkerView::from(worker).seen_at(session.now())));
+        workers.extend(
+            page.workers
+                .iter()
+                .map(|worker| WorkerView::from(worker).seen_at(session.now())),
+        );
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
         }
     }
     if workers.is_empty() {
-        session.notice().say("no workers; `fulcrum worker add NAME` makes a token for one");
+        session
+            .notice()
+            .say("no workers; `fulcrum worker add NAME` makes a token for one");
     }
     session.printer().list(&workers)?;
     Ok(Exit::Ok)
@@ -167,10 +202,14 @@ impl Revoke {
         let worker_id = if is_id {
             self.worker
         } else {
-            let request =
-                GetWorkerRequest { namespace: connection.namespace(), worker: Some(Which::Name(self.worker)) };
+            let request = GetWorkerRequest {
+                namespace: connection.namespace(),
+                worker: Some(Which::Name(self.worker)),
+            };
             let found = client.get_worker(request).await?.into_inner().worker;
-            found.ok_or_else(|| CliError::BadAnswer("it names no worker".to_owned()))?.worker_id
+            found
+                .ok_or_else(|| CliError::BadAnswer("it names no worker".to_owned()))?
+                .worker_id
         };
         let request = RevokeWorkerRequest {
             namespace: connection.namespace(),
@@ -180,7 +219,9 @@ impl Revoke {
         };
         let answer = client.revoke_worker(request).await?.into_inner();
         if let Some(worker) = &answer.worker {
-            session.printer().page(&WorkerView::from(worker).seen_at(session.now()))?;
+            session
+                .printer()
+                .page(&WorkerView::from(worker).seen_at(session.now()))?;
         }
         Ok(Exit::Ok)
     }

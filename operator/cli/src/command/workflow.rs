@@ -69,7 +69,9 @@ impl List {
             }
         }
         if definitions.is_empty() {
-            session.notice().say("no workflows; `fulcrum apply FILE` stores one");
+            session
+                .notice()
+                .say("no workflows; `fulcrum apply FILE` stores one");
         }
         session.printer().list(&definitions)?;
         Ok(Exit::Ok)
@@ -79,16 +81,30 @@ impl List {
 impl Show {
     async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
-        let is_hash = self.workflow.len() == 64 && self.workflow.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let version =
-            if is_hash { Version::DefinitionHash(self.workflow) } else { Version::Workflow(self.workflow) };
-        let request = GetDefinitionRequest { namespace: connection.namespace(), version: Some(version) };
-        let answer = connection.definitions().get_definition(request).await?.into_inner();
-        let definition =
-            answer.definition.ok_or_else(|| CliError::BadAnswer("it names no definition".to_owned()))?;
+        let is_hash =
+            self.workflow.len() == 64 && self.workflow.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let version = if is_hash {
+            Version::DefinitionHash(self.workflow)
+        } else {
+            Version::Workflow(self.workflow)
+        };
+        let request = GetDefinitionRequest {
+            namespace: connection.namespace(),
+            version: Some(version),
+        };
+        let answer = connection
+            .definitions()
+            .get_definition(request)
+            .await?
+            .into_inner();
+        let definition = answer
+            .definition
+            .ok_or_else(|| CliError::BadAnswer("it names no definition".to_owned()))?;
         let view = DefinitionView::from(&definition);
         match session.printer().format {
-            Format::Table => session.printer().line(safe_text::block(&view.source).trim_end())?,
+            Format::Table => session
+                .printer()
+                .line(safe_text::block(&view.source).trim_end())?,
             Format::Json | Format::Yaml => session.printer().page(&view)?,
         }
         Ok(Exit::Ok)

@@ -65,7 +65,11 @@ impl Places {
     #[must_use]
     pub fn from_env() -> Self {
         let get = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self { own: get("FULCRUM_CONFIG_DIR"), xdg: get("XDG_CONFIG_HOME"), home: get("HOME") }
+        Self {
+            own: get("FULCRUM_CONFIG_DIR"),
+            xdg: get("XDG_CONFIG_HOME"),
+            home: get("HOME"),
+        }
     }
 }
 
@@ -79,9 +83,16 @@ impl Store {
             .own
             .map(PathBuf::from)
             .or_else(|| places.xdg.map(|dir| PathBuf::from(dir).join("fulcrum")))
-            .or_else(|| places.home.map(|dir| PathBuf::from(dir).join(".config/fulcrum")));
+            .or_else(|| {
+                places
+                    .home
+                    .map(|dir| PathBuf::from(dir).join(".config/fulcrum"))
+            });
         let dir = dir.ok_or_else(|| {
-            CliError::usage("there is no home directory for contexts", "set HOME or FULCRUM_CONFIG_DIR")
+            CliError::usage(
+                "there is no home directory for contexts",
+                "set HOME or FULCRUM_CONFIG_DIR",
+            )
         })?;
         Ok(Self { dir })
     }
@@ -117,7 +128,11 @@ impl Store {
         };
         toml::from_str(&text).map_err(|error| {
             CliError::usage(
-                format!("{} is not a contexts file: {}", path.display(), error.to_string().trim_end()),
+                format!(
+                    "{} is not a contexts file: {}",
+                    path.display(),
+                    error.to_string().trim_end()
+                ),
                 "correct the file, or move it away and add the contexts again",
             )
         })
@@ -170,7 +185,11 @@ pub enum Selection {
 /// When the name has other than lower-case letters, digits and dashes, or is too long.
 pub fn check_name(name: &str) -> Result<(), CliError> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(good) && !name.starts_with('-') {
+    if !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.chars().all(good)
+        && !name.starts_with('-')
+    {
         return Ok(());
     }
     Err(CliError::usage(
@@ -184,11 +203,20 @@ pub fn check_name(name: &str) -> Result<(), CliError> {
 /// # Errors
 /// When it cannot be made.
 pub fn private_dir(dir: &Path) -> Result<(), CliError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| CliError::file("create", dir, error))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| CliError::file("create", dir, error))
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -213,7 +241,9 @@ mod tests {
         let store = Store::at(dir.path().join("fulcrum"));
         assert_eq!(store.load().expect("empty"), Contexts::default());
         store.put("dev", context(), Selection::Keep).expect("saved");
-        store.put("prod", context(), Selection::Keep).expect("saved");
+        store
+            .put("prod", context(), Selection::Keep)
+            .expect("saved");
         let contexts = store.load().expect("loads");
         assert_eq!(contexts.current.as_deref(), Some("dev"));
         assert_eq!(contexts.contexts["prod"], context());
@@ -249,12 +279,24 @@ mod tests {
     #[test]
     fn the_own_variable_wins_over_xdg_and_home() {
         let file = |own: Option<&str>, xdg: Option<&str>| {
-            let places =
-                Places { own: own.map(OsString::from), xdg: xdg.map(OsString::from), home: Some("/home/ada".into()) };
+            let places = Places {
+                own: own.map(OsString::from),
+                xdg: xdg.map(OsString::from),
+                home: Some("/home/ada".into()),
+            };
             Store::find(places).expect("found").file()
         };
-        assert_eq!(file(Some("/own"), Some("/xdg")), Path::new("/own/contexts.toml"));
-        assert_eq!(file(None, Some("/xdg")), Path::new("/xdg/fulcrum/contexts.toml"));
-        assert_eq!(file(None, None), Path::new("/home/ada/.config/fulcrum/contexts.toml"));
+        assert_eq!(
+            file(Some("/own"), Some("/xdg")),
+            Path::new("/own/contexts.toml")
+        );
+        assert_eq!(
+            file(None, Some("/xdg")),
+            Path::new("/xdg/fulcrum/contexts.toml")
+        );
+        assert_eq!(
+            file(None, None),
+            Path::new("/home/ada/.config/fulcrum/contexts.toml")
+        );
     }
 }

@@ -8,6 +8,19 @@ use crate::error::CliError;
 /// The namespace used when nothing names one.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
+/// What the controller calls the reach of an identity that is not bound to one namespace.
+const EVERY_NAMESPACE: &str = "_";
+
+/// The namespace that an identity acts in when nothing names one: its own, if it has one.
+#[must_use]
+pub fn home_namespace(of_identity: String) -> String {
+    if of_identity.is_empty() || of_identity == EVERY_NAMESPACE {
+        DEFAULT_NAMESPACE.to_owned()
+    } else {
+        of_identity
+    }
+}
+
 /// What options and environment say; each part overrules the context's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -40,21 +53,36 @@ impl Target {
     /// # Errors
     /// When the context does not exist, or nothing says where to connect or as whom.
     pub fn resolve(overrides: Overrides, contexts: Contexts) -> Result<Self, CliError> {
-        let Contexts { current, mut contexts } = contexts;
+        let Contexts {
+            current,
+            mut contexts,
+        } = contexts;
         let named = overrides.context.is_some();
         let name = overrides.context.or(current).unwrap_or_default();
         let context = contexts.remove(&name);
         if named && context.is_none() {
             let known: Vec<_> = contexts.into_keys().collect();
-            let known = if known.is_empty() { "there are none yet".to_owned() } else { known.join(", ") };
+            let known = if known.is_empty() {
+                "there are none yet".to_owned()
+            } else {
+                known.join(", ")
+            };
             return Err(CliError::NotFound {
                 message: format!("there is no context `{name}`"),
                 fix: format!("`fulcrum context add` makes one; known: {known}"),
             });
         }
-        let used = if context.is_some() { name } else { String::new() };
+        let used = if context.is_some() {
+            name
+        } else {
+            String::new()
+        };
         let (address, identity, namespace) = match context {
-            Some(context) => (Some(context.address), Some(context.identity), Some(context.namespace)),
+            Some(context) => (
+                Some(context.address),
+                Some(context.identity),
+                Some(context.namespace),
+            ),
             None => (None, None, None),
         };
         let nowhere = || {
@@ -68,7 +96,10 @@ impl Target {
             context: used,
             address: overrides.address.or(address).ok_or_else(nowhere)?,
             identity: overrides.identity.or(identity).ok_or_else(nowhere)?,
-            namespace: overrides.namespace.or(namespace).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            namespace: overrides
+                .namespace
+                .or(namespace)
+                .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
         })
     }
 }
@@ -87,14 +118,21 @@ mod tests {
         };
         Contexts {
             current: Some("dev".to_owned()),
-            contexts: [("dev".to_owned(), context(1)), ("prod".to_owned(), context(2))].into(),
+            contexts: [
+                ("dev".to_owned(), context(1)),
+                ("prod".to_owned(), context(2)),
+            ]
+            .into(),
         }
     }
 
     #[test]
     fn the_current_context_is_used_when_nothing_is_said() {
         let target = Target::resolve(Overrides::default(), contexts()).expect("resolves");
-        assert_eq!((target.context.as_str(), target.address.as_str()), ("dev", "127.0.0.1:1"));
+        assert_eq!(
+            (target.context.as_str(), target.address.as_str()),
+            ("dev", "127.0.0.1:1")
+        );
         assert_eq!(target.namespace, "acme");
     }
 
@@ -106,12 +144,18 @@ mod tests {
             ..Overrides::default()
         };
         let target = Target::resolve(overrides, contexts()).expect("resolves");
-        assert_eq!((target.address.as_str(), target.namespace.as_str()), ("127.0.0.1:2", "other"));
+        assert_eq!(
+            (target.address.as_str(), target.namespace.as_str()),
+            ("127.0.0.1:2", "other")
+        );
     }
 
     #[test]
     fn a_context_that_is_named_must_exist() {
-        let overrides = Overrides { context: Some("prodd".to_owned()), ..Overrides::default() };
+        let overrides = Overrides {
+            context: Some("prodd".to_owned()),
+            ..Overrides::default()
+        };
         let error = Target::resolve(overrides, contexts()).expect_err("refused");
         assert_eq!(error.exit(), Exit::NotFound);
         assert!(error.fix().is_some_and(|fix| fix.contains("dev, prod")));
@@ -126,7 +170,8 @@ mod tests {
         };
         let target = Target::resolve(overrides, Contexts::default()).expect("resolves");
         assert_eq!(target.namespace, DEFAULT_NAMESPACE);
-        let error = Target::resolve(Overrides::default(), Contexts::default()).expect_err("refused");
+        let error =
+            Target::resolve(Overrides::default(), Contexts::default()).expect_err("refused");
         assert_eq!(error.exit(), Exit::Usage);
     }
 }

@@ -39,13 +39,19 @@ impl Notice {
 
     /// A command to type next.
     pub fn next(&self, command: &str) {
-        self.say(&format!("{} {command}", self.palette.paint(Tone::Faint, "next:")));
+        self.say(&format!(
+            "{} {command}",
+            self.palette.paint(Tone::Faint, "next:")
+        ));
     }
 
     /// Something that deserves a look.
     pub fn warn(&self, text: &str) {
         if self.volume == Volume::Normal {
-            self.write(&format!("{} {text}", self.palette.paint(Tone::Warn, "warning:")));
+            self.write(&format!(
+                "{} {text}",
+                self.palette.paint(Tone::Warn, "warning:")
+            ));
         }
     }
 
@@ -62,9 +68,17 @@ impl Notice {
 /// The error as it is printed.
 #[must_use]
 pub fn describe(error: &CliError, palette: Palette) -> String {
-    let mut lines = vec![format!("{} {}", palette.paint(Tone::Bad, "error:"), safe_text::block(&error.to_string()))];
+    let mut lines = vec![format!(
+        "{} {}",
+        palette.paint(Tone::Bad, "error:"),
+        safe_text::block(&error.to_string())
+    )];
     let mut add = |label: &str, text: &str| {
-        lines.push(format!("  {} {}", palette.paint(Tone::Faint, label), safe_text::block(text)));
+        lines.push(format!(
+            "  {} {}",
+            palette.paint(Tone::Faint, label),
+            safe_text::block(text)
+        ));
     };
     if let CliError::Refused(refusal) = error {
         for fault in &refusal.fields {
@@ -94,10 +108,15 @@ mod tests {
 
     #[test]
     fn an_error_says_what_happened_where_what_to_do_and_its_code() {
-        let mut details = ErrorDetails::with_error_info("DEFINITION_INVALID", "fulcrum", HashMap::new());
+        let mut details =
+            ErrorDetails::with_error_info("DEFINITION_INVALID", "fulcrum", HashMap::new());
         details.add_bad_request_violation("12:7", "no step is called `contcat`");
         details.add_bad_request_violation("14:3", "unknown key `wiht`\u{1b}[2J");
-        let status = Status::with_error_details(Code::InvalidArgument, "the definition has 2 errors", details);
+        let status = Status::with_error_details(
+            Code::InvalidArgument,
+            "the definition has 2 errors",
+            details,
+        );
         insta::assert_snapshot!(describe(&status.into(), Palette::Plain));
     }
 

@@ -67,12 +67,16 @@ impl Printer {
     /// When stdout is closed.
     pub fn list<T: Row>(&self, rows: &[T]) -> Result<(), CliError> {
         match (self.detail, self.format) {
-            (Detail::IdsOnly, _) => rows.iter().try_for_each(|row| self.line(&safe_text::line(row.id()))),
+            (Detail::IdsOnly, _) => rows
+                .iter()
+                .try_for_each(|row| self.line(&safe_text::line(row.id()))),
             // An empty table has nothing to say on stdout; the command says it on stderr.
             (Detail::Full, Format::Table) if rows.is_empty() => Ok(()),
-            (Detail::Full, Format::Table) => {
-                self.line(&columns(T::HEADER, rows.iter().map(Row::cells).collect(), self.palette))
-            }
+            (Detail::Full, Format::Table) => self.line(&columns(
+                T::HEADER,
+                rows.iter().map(Row::cells).collect(),
+                self.palette,
+            )),
             (Detail::Full, Format::Json | Format::Yaml) => self.document(&rows),
         }
     }
@@ -96,7 +100,8 @@ impl Printer {
     pub fn document(&self, document: &impl Serialize) -> Result<(), CliError> {
         match self.format {
             Format::Table | Format::Json => {
-                let text = serde_json::to_string_pretty(document).map_err(|error| unserializable(&error))?;
+                let text = serde_json::to_string_pretty(document)
+                    .map_err(|error| unserializable(&error))?;
                 self.line(&safe_text::json(&text))
             }
             Format::Yaml => self.line(self.yaml(document)?.trim_end()),
@@ -108,15 +113,21 @@ impl Printer {
     /// # Errors
     /// When stdout is closed.
     pub fn line(&self, text: &str) -> Result<(), CliError> {
-        writeln!(io::stdout().lock(), "{text}")
-            .map_err(|source| CliError::Io { what: "cannot write to stdout".to_owned(), source })
+        writeln!(io::stdout().lock(), "{text}").map_err(|source| CliError::Io {
+            what: "cannot write to stdout".to_owned(),
+            source,
+        })
     }
 
     /// YAML has no escape that works in every kind of scalar, so that what goes to a terminal is stripped; what goes to
     /// a file or pipe is exact.
     fn yaml(&self, document: &impl Serialize) -> Result<String, CliError> {
         let text = serde_saphyr::to_string(document).map_err(|error| unserializable(&error))?;
-        Ok(if io::stdout().is_terminal() { safe_text::block(&text) } else { text })
+        Ok(if io::stdout().is_terminal() {
+            safe_text::block(&text)
+        } else {
+            text
+        })
     }
 }
 

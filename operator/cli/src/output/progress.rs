@@ -20,7 +20,10 @@ impl Progress {
     #[must_use]
     pub fn spinner(notice: &Notice, message: &str) -> Self {
         let bar = ProgressBar::with_draw_target(None, target(notice));
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is constant"));
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+                .expect("the template is constant"),
+        );
         bar.enable_steady_tick(Duration::from_millis(TICK_MS));
         Self(bar).with(message)
     }

@@ -9,13 +9,25 @@ use std::fmt::Write as _;
 /// One line: control sequences and invisible characters removed, line breaks and tabs turned into spaces.
 #[must_use]
 pub fn line(text: &str) -> String {
-    clean(text, |c| if matches!(c, '\n' | '\t') { Some(' ') } else { None })
+    clean(text, |c| {
+        if matches!(c, '\n' | '\t') {
+            Some(' ')
+        } else {
+            None
+        }
+    })
 }
 
 /// Several lines: as [`line`], but line breaks and tabs stay.
 #[must_use]
 pub fn block(text: &str) -> String {
-    clean(text, |c| if matches!(c, '\n' | '\t') { Some(c) } else { None })
+    clean(text, |c| {
+        if matches!(c, '\n' | '\t') {
+            Some(c)
+        } else {
+            None
+        }
+    })
 }
 
 /// Serialized JSON, safe and unchanged in meaning: what a terminal might obey becomes a `\u` escape. Such characters can
@@ -120,7 +132,10 @@ mod tests {
 
     #[test]
     fn invisible_characters_go() {
-        assert_eq!(line("pay\u{200b}pal \u{202e}gnp.exe\u{e0041}\u{feff}"), "paypal gnp.exe");
+        assert_eq!(
+            line("pay\u{200b}pal \u{202e}gnp.exe\u{e0041}\u{feff}"),
+            "paypal gnp.exe"
+        );
     }
 
     #[test]
@@ -141,6 +156,9 @@ mod tests {
         let value = serde_json::json!({ "t": "a\u{1b}]0;x\u{07}\u{9b}2J\u{202e}\u{e0041}é\n" });
         let shown = json(&serde_json::to_string_pretty(&value).expect("serializes"));
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("parses"), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).expect("parses"),
+            value
+        );
     }
 }

@@ -14,7 +14,10 @@ impl Cell {
     /// A cell with a tone.
     #[must_use]
     pub fn toned(tone: Tone, text: &str) -> Self {
-        Self { text: safe_text::line(text), tone }
+        Self {
+            text: safe_text::line(text),
+            tone,
+        }
     }
 }
 
@@ -34,7 +37,10 @@ pub fn columns(header: &[&str], rows: Vec<Vec<Cell>>, palette: Palette) -> Strin
         table.set_header(header.iter().map(|title| (*title).to_owned()));
     }
     // Colour is put on after the layout, because escape codes have a width only in bytes.
-    let tones: Vec<Vec<Tone>> = rows.iter().map(|row| row.iter().map(|cell| cell.tone).collect()).collect();
+    let tones: Vec<Vec<Tone>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cell.tone).collect())
+        .collect();
     for row in rows {
         table.add_row(row.into_iter().map(|cell| cell.text).collect::<Vec<_>>());
     }
@@ -43,10 +49,13 @@ pub fn columns(header: &[&str], rows: Vec<Vec<Cell>>, palette: Palette) -> Strin
     }
     let widths = table.column_max_content_widths();
     let first_row = usize::from(!header.is_empty());
-    let lines = table.lines().enumerate().map(|(index, line)| match index.checked_sub(first_row) {
-        None => palette.paint(Tone::Strong, line.trim_end()),
-        Some(row) => paint_cells(line.trim_end(), &widths, &tones[row], palette),
-    });
+    let lines = table
+        .lines()
+        .enumerate()
+        .map(|(index, line)| match index.checked_sub(first_row) {
+            None => palette.paint(Tone::Strong, line.trim_end()),
+            Some(row) => paint_cells(line.trim_end(), &widths, &tones[row], palette),
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -71,7 +80,12 @@ fn paint_cells(line: &str, widths: &[u16], tones: &[Tone], palette: Palette) -> 
 /// Label and value, one pair a line, for one thing in full. Values of several lines are indented under their label.
 #[must_use]
 pub fn details(pairs: &[(&str, String)], palette: Palette) -> String {
-    let width = pairs.iter().map(|(label, _)| label.len()).max().unwrap_or(0) + 2;
+    let width = pairs
+        .iter()
+        .map(|(label, _)| label.len())
+        .max()
+        .unwrap_or(0)
+        + 2;
     let mut lines = Vec::new();
     for (label, value) in pairs {
         let value = safe_text::block(value);
@@ -93,8 +107,16 @@ mod tests {
 
     fn rows() -> Vec<Vec<Cell>> {
         vec![
-            vec!["run_1".into(), Cell::toned(Tone::Good, "completed"), "Zoë".into()],
-            vec!["run_22".into(), Cell::toned(Tone::Bad, "failed"), "日本\u{1b}[31m".into()],
+            vec![
+                "run_1".into(),
+                Cell::toned(Tone::Good, "completed"),
+                "Zoë".into(),
+            ],
+            vec![
+                "run_22".into(),
+                Cell::toned(Tone::Bad, "failed"),
+                "日本\u{1b}[31m".into(),
+            ],
         ]
     }
 
@@ -106,14 +128,25 @@ mod tests {
     #[test]
     fn a_long_cell_is_never_broken() {
         let long = "x".repeat(300);
-        assert_eq!(columns(&[], vec![vec![Cell::from(&long)]], Palette::Plain), long);
+        assert_eq!(
+            columns(&[], vec![vec![Cell::from(&long)]], Palette::Plain),
+            long
+        );
     }
 
     #[test]
     fn colour_does_not_move_a_column() {
         let ascii = vec![
-            vec!["run_1".into(), Cell::toned(Tone::Good, "completed"), "a".into()],
-            vec!["run_22".into(), Cell::toned(Tone::Bad, "failed"), "b".into()],
+            vec![
+                "run_1".into(),
+                Cell::toned(Tone::Good, "completed"),
+                "a".into(),
+            ],
+            vec![
+                "run_22".into(),
+                Cell::toned(Tone::Bad, "failed"),
+                "b".into(),
+            ],
         ];
         let plain = columns(&["ID", "STATUS", "WHO"], ascii.clone(), Palette::Plain);
         let coloured = columns(&["ID", "STATUS", "WHO"], ascii, Palette::Colour);
@@ -123,7 +156,10 @@ mod tests {
 
     #[test]
     fn a_value_of_several_lines_stands_under_its_label() {
-        let pairs = [("run", "run_1".to_owned()), ("output", "{\n  \"a\": 1\n}".to_owned())];
+        let pairs = [
+            ("run", "run_1".to_owned()),
+            ("output", "{\n  \"a\": 1\n}".to_owned()),
+        ];
         insta::assert_snapshot!(details(&pairs, Palette::Plain));
     }
 }

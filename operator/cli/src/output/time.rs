@@ -12,7 +12,11 @@ pub fn span(length: Duration) -> String {
         0 => format!("{}ms", length.as_millis()),
         1..=59 => {
             let tenths = length.as_millis() / 100;
-            if tenths.is_multiple_of(10) { format!("{seconds}s") } else { format!("{seconds}.{}s", tenths % 10) }
+            if tenths.is_multiple_of(10) {
+                format!("{seconds}s")
+            } else {
+                format!("{seconds}.{}s", tenths % 10)
+            }
         }
         60..=3_599 => two("m", seconds / 60, "s", seconds % 60),
         3_600..=86_399 => two("h", seconds / 3_600, "m", seconds % 3_600 / 60),
@@ -21,7 +25,11 @@ pub fn span(length: Duration) -> String {
 }
 
 fn two(big: &str, n: u64, small: &str, m: u64) -> String {
-    if m == 0 { format!("{n}{big}") } else { format!("{n}{big} {m}{small}") }
+    if m == 0 {
+        format!("{n}{big}")
+    } else {
+        format!("{n}{big} {m}{small}")
+    }
 }
 
 /// How far apart two instants are; zero if they are in the wrong order, as instants of two clocks may be.
@@ -33,7 +41,11 @@ pub fn between(from: Timestamp, to: Timestamp) -> Duration {
 /// How long ago: `3m ago`, or `in 2h` for what is to come.
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
-    if at > now { format!("in {}", coarse(between(now, at))) } else { format!("{} ago", coarse(between(at, now))) }
+    if at > now {
+        format!("in {}", coarse(between(now, at)))
+    } else {
+        format!("{} ago", coarse(between(at, now)))
+    }
 }
 
 /// One unit.
@@ -72,15 +84,21 @@ mod tests {
     #[test]
     fn spans_are_told_in_at_most_two_units() {
         let told = |ms| span(Duration::from_millis(ms));
-        assert_eq!([told(0), told(340), told(1000), told(4_260)], ["0ms", "340ms", "1s", "4.2s"]);
-        assert_eq!([told(60_000), told(192_000), told(18_180_000)], ["1m", "3m 12s", "5h 3m"]);
+        assert_eq!(
+            [told(0), told(340), told(1000), told(4_260)],
+            ["0ms", "340ms", "1s", "4.2s"]
+        );
+        assert_eq!(
+            [told(60_000), told(192_000), told(18_180_000)],
+            ["1m", "3m 12s", "5h 3m"]
+        );
         assert_eq!(told(187_200_000), "2d 4h");
     }
 
     #[test]
     fn instants_are_told_by_distance() {
         let now = Timestamp::from_second(1_000_000).expect("valid");
-        let at = |seconds| Timestamp::from_second(1_000_000 + seconds).expect("valid");
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).expect("valid");
         assert_eq!(ago(at(-200), now), "3m ago");
         assert_eq!(ago(at(7200), now), "in 2h");
     }

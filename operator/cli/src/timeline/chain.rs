@@ -51,16 +51,10 @@ pub enum ChainFault {
         /// The event.
         seq: u64,
     },
-    /// An event of a later version.
-    #[error("event {seq} is of kind {kind}, which this version does not know")]
-    UnknownKind {
-        /// The event.
-        seq: u64,
-        /// Its kind.
-        kind: String,
-    },
     /// A closed run whose timeline does not end.
-    #[error("the run is closed, but its timeline ends with event {seq} ({kind}): the end is missing")]
+    #[error(
+        "the run is closed, but its timeline ends with event {seq} ({kind}): the end is missing"
+    )]
     Truncated {
         /// The last event there is.
         seq: u64,
@@ -77,7 +71,10 @@ pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, C
     let mut head = [0u8; 32];
     for (expected, event) in (1..).zip(events) {
         if event.seq != expected {
-            return Err(ChainFault::Gap { expected, found: event.seq });
+            return Err(ChainFault::Gap {
+                expected,
+                found: event.seq,
+            });
         }
         if event.prev_hash.as_ref() != head.as_slice() {
             return Err(ChainFault::Unlinked { seq: event.seq });
@@ -91,19 +88,28 @@ pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, C
     match (expect, events.last()) {
         (Expect::Closed, Some(last)) if kind::is_last(&last.kind) => {}
         (Expect::Closed, last) => {
-            let (seq, kind) = last.map(|event| (event.seq, event.kind.clone())).unwrap_or_default();
+            let (seq, kind) = last
+                .map(|event| (event.seq, event.kind.clone()))
+                .unwrap_or_default();
             return Err(ChainFault::Truncated { seq, kind });
         }
         (Expect::Open, _) => {}
     }
-    Ok(Verified { events: events.len() as u64, head: hex::encode(head) })
+    Ok(Verified {
+        events: events.len() as u64,
+        head: hex::encode(head),
+    })
 }
 
-/// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length.
+/// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length. What is
+/// hashed is the kind's number; a name that is not its own would show something that did not happen.
 fn link(prev: [u8; 32], run: Uuid, event: &Event) -> Result<[u8; 32], ChainFault> {
-    let unknown = || ChainFault::UnknownKind { seq: event.seq, kind: event.kind.clone() };
-    let kind = kind::number(&event.kind).ok_or_else(unknown)?;
-    let schema = u16::try_from(event.schema).map_err(|_| unknown())?;
+    let changed = || ChainFault::Changed { seq: event.seq };
+    let kind = u16::try_from(event.kind_number).map_err(|_| changed())?;
+    let schema = u16::try_from(event.schema).map_err(|_| changed())?;
+    if kind::name(kind).is_some_and(|name| name != event.kind) {
+        return Err(changed());
+    }
     let mut hash = Sha256::new();
     hash.update(prev);
     hash.update(run.as_bytes());
@@ -130,12 +136,17 @@ mod tests {
         (1u64..)
             .zip(kinds)
             .map(|(seq, name)| {
-                let number = kind::number(name).expect("a known kind");
+                let number = kind::KINDS
+                    .iter()
+                    .position(|kind| *kind == name)
+                    .expect("a known kind");
+                let number = u16::try_from(number).expect("there are few kinds");
                 let body = format!("body {seq}").into_bytes();
                 let next = head.next(RunId(RUN), seq, number, 1, &body);
                 let event = Event {
                     seq,
                     kind: name.to_owned(),
+                    kind_number: number.into(),
                     schema: 1,
                     body: body.into(),
                     prev_hash: head.0.to_vec().into(),
@@ -152,37 +163,69 @@ mod tests {
     fn a_chain_of_the_core_holds() {
         let events = timeline();
         let verified = verify(RUN, &events, Expect::Closed).expect("holds");
-        assert_eq!((verified.events, verified.head), (4, hex::encode(&events[3].hash)));
+        assert_eq!(
+            (verified.events, verified.head),
+            (4, hex::encode(&events[3].hash))
+        );
     }
 
     #[test]
     fn a_changed_body_is_found() {
         let mut events = timeline();
         events[1].body = b"body X".to_vec().into();
-        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Changed { seq: 2 }));
+        assert_eq!(
+            verify(RUN, &events, Expect::Closed),
+            Err(ChainFault::Changed { seq: 2 })
+        );
     }
 
     #[test]
     fn a_changed_kind_is_found() {
         let mut events = timeline();
         events[2].kind = "StepFailed".to_owned();
-        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Changed { seq: 3 }));
+        assert_eq!(
+            verify(RUN, &events, Expect::Closed),
+            Err(ChainFault::Changed { seq: 3 })
+        );
+    }
+
+    #[test]
+    fn an_event_of_a_later_version_is_checked_too() {
+        let mut events = timeline();
+        events.truncate(1);
+        let head = ChainHash([0; 32]);
+        let next = head.next(RunId(RUN), 1, 9_999, 1, &events[0].body);
+        (events[0].kind, events[0].kind_number) = ("MoonRose".to_owned(), 9_999);
+        events[0].hash = next.0.to_vec().into();
+        assert!(verify(RUN, &events, Expect::Open).is_ok());
     }
 
     #[test]
     fn a_removed_event_is_found_even_when_the_rest_is_renumbered() {
         let mut events = timeline();
         events.remove(1);
-        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Gap { expected: 2, found: 3 }));
+        assert_eq!(
+            verify(RUN, &events, Expect::Closed),
+            Err(ChainFault::Gap {
+                expected: 2,
+                found: 3
+            })
+        );
         events[1].seq = 2;
-        assert_eq!(verify(RUN, &events, Expect::Closed), Err(ChainFault::Unlinked { seq: 2 }));
+        assert_eq!(
+            verify(RUN, &events, Expect::Closed),
+            Err(ChainFault::Unlinked { seq: 2 })
+        );
     }
 
     #[test]
     fn a_closed_run_whose_end_is_missing_is_found() {
         let mut events = timeline();
         events.pop();
-        let fault = ChainFault::Truncated { seq: 3, kind: "StepCompleted".to_owned() };
+        let fault = ChainFault::Truncated {
+            seq: 3,
+            kind: "StepCompleted".to_owned(),
+        };
         assert_eq!(verify(RUN, &events, Expect::Closed), Err(fault));
         assert!(verify(RUN, &events, Expect::Open).is_ok());
     }

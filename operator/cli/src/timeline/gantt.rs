@@ -37,17 +37,37 @@ fn glyph(shade: Shade) -> (char, Tone, &'static str) {
 #[must_use]
 pub fn draw(chart: &Chart, columns: usize, palette: Palette) -> String {
     let names: Vec<String> = chart.lanes.iter().map(name).collect();
-    let took: Vec<String> = chart.lanes.iter().map(|lane| lane.took().unwrap_or_default()).collect();
+    let took: Vec<String> = chart
+        .lanes
+        .iter()
+        .map(|lane| lane.took().unwrap_or_default())
+        .collect();
     let width_of = |texts: &[String], title: &str| {
-        texts.iter().map(|text| text.chars().count()).chain([title.len()]).max().unwrap_or(0)
+        texts
+            .iter()
+            .map(|text| text.chars().count())
+            .chain([title.len()])
+            .max()
+            .unwrap_or(0)
     };
     let name_width = width_of(&names, "STEP");
-    let kind_width = chart.lanes.iter().map(|lane| lane.kind.len()).chain(["KIND".len()]).max().unwrap_or(0);
+    let kind_width = chart
+        .lanes
+        .iter()
+        .map(|lane| lane.kind.len())
+        .chain(["KIND".len()])
+        .max()
+        .unwrap_or(0);
     let took_width = width_of(&took, "TOOK");
     let fixed = name_width + 2 + kind_width + 2 + "TRY".len() + 2 + 2 + took_width + 2;
-    let bar_width =
-        columns.saturating_sub(fixed + NOTE_COLUMNS).clamp(*BAR_COLUMNS.start(), *BAR_COLUMNS.end());
-    let scale = Scale { from: chart.from, to: chart.to, columns: bar_width };
+    let bar_width = columns
+        .saturating_sub(fixed + NOTE_COLUMNS)
+        .clamp(*BAR_COLUMNS.start(), *BAR_COLUMNS.end());
+    let scale = Scale {
+        from: chart.from,
+        to: chart.to,
+        columns: bar_width,
+    };
 
     let mut lines = Vec::new();
     let head = format!(
@@ -59,7 +79,11 @@ pub fn draw(chart: &Chart, columns: usize, palette: Palette) -> String {
     );
     lines.push(palette.paint(Tone::Strong, &head));
     for ((lane, name), took) in chart.lanes.iter().zip(&names).zip(&took) {
-        let attempts = if lane.attempts > 1 { format!("{}×", lane.attempts) } else { String::new() };
+        let attempts = if lane.attempts > 1 {
+            format!("{}×", lane.attempts)
+        } else {
+            String::new()
+        };
         let padded = format!("{name:name_width$}");
         let line = format!(
             "{}  {:kind_width$}  {attempts:>3}  {}  {took:>took_width$}  {}",
@@ -76,31 +100,57 @@ pub fn draw(chart: &Chart, columns: usize, palette: Palette) -> String {
 
 /// The last part of the path, indented by its depth; a later epoch is told.
 fn name(lane: &Lane) -> String {
-    let (path, epoch) = lane.step_key.rsplit_once('~').unwrap_or((&lane.step_key, "1"));
+    let (path, epoch) = lane
+        .step_key
+        .rsplit_once('~')
+        .unwrap_or((&lane.step_key, "1"));
     let depth = path.matches('/').count();
     let last = path.rsplit('/').next().unwrap_or(path);
-    let epoch = if epoch == "1" { String::new() } else { format!("~{epoch}") };
+    let epoch = if epoch == "1" {
+        String::new()
+    } else {
+        format!("~{epoch}")
+    };
     let full = safe_text::line(&format!("{}{last}{epoch}", "  ".repeat(depth)));
     match full.char_indices().nth(NAME_COLUMNS_MAX) {
         None => full,
-        Some(_) => full.chars().take(NAME_COLUMNS_MAX - 1).chain(['…']).collect(),
+        Some(_) => full
+            .chars()
+            .take(NAME_COLUMNS_MAX - 1)
+            .chain(['…'])
+            .collect(),
     }
 }
 
 fn note(lane: &Lane, palette: Palette) -> String {
     let mut parts = Vec::new();
-    let retried = if lane.status == StepStatus::Failed { lane.failures.len() - 1 } else { lane.failures.len() };
+    let retried = if lane.status == StepStatus::Failed {
+        lane.failures.len() - 1
+    } else {
+        lane.failures.len()
+    };
     if retried > 0 {
-        let codes: BTreeSet<_> = lane.failures.iter().take(retried).map(|(_, code)| safe_text::line(code)).collect();
+        let codes: BTreeSet<_> = lane
+            .failures
+            .iter()
+            .take(retried)
+            .map(|(_, code)| safe_text::line(code))
+            .collect();
         let codes: Vec<_> = codes.into_iter().collect();
         parts.push(palette.paint(Tone::Warn, &format!("↻{retried} {}", codes.join(" "))));
     }
     match lane.status {
         StepStatus::Failed => {
-            let code = lane.failures.last().map(|(_, code)| safe_text::line(code)).unwrap_or_default();
+            let code = lane
+                .failures
+                .last()
+                .map(|(_, code)| safe_text::line(code))
+                .unwrap_or_default();
             parts.push(palette.paint(Tone::Bad, &format!("failed: {code}")));
         }
-        StepStatus::Skipped | StepStatus::Cancelled => parts.push(palette.paint(Tone::Faint, lane.status.word())),
+        StepStatus::Skipped | StepStatus::Cancelled => {
+            parts.push(palette.paint(Tone::Faint, lane.status.word()))
+        }
         StepStatus::Pending | StepStatus::Ready | StepStatus::Running | StepStatus::Waiting => {
             let waits = if lane.waiting_for.is_empty() {
                 lane.status.word().to_owned()
@@ -115,7 +165,12 @@ fn note(lane: &Lane, palette: Palette) -> String {
 }
 
 fn legend(chart: &Chart) -> String {
-    let shades: BTreeSet<_> = chart.lanes.iter().flat_map(|lane| &lane.spans).map(|span| span.shade).collect();
+    let shades: BTreeSet<_> = chart
+        .lanes
+        .iter()
+        .flat_map(|lane| &lane.spans)
+        .map(|span| span.shade)
+        .collect();
     let mut parts: Vec<String> = shades
         .into_iter()
         .rev()
@@ -137,14 +192,30 @@ fn bar(lane: &Lane, scale: &Scale, palette: Palette) -> String {
     for column in 0..scale.columns {
         let here = |span: &&Span| scale.touches(span, column);
         let strongest = |spans: &[Span]| {
-            let busy = spans.iter().filter(here).any(|span| span.shade == Shade::Busy);
-            let longest = || spans.iter().filter(here).max_by_key(|span| scale.overlap(span, column));
-            if busy { Some(Shade::Busy) } else { longest().map(|span| span.shade) }
+            let busy = spans
+                .iter()
+                .filter(here)
+                .any(|span| span.shade == Shade::Busy);
+            let longest = || {
+                spans
+                    .iter()
+                    .filter(here)
+                    .max_by_key(|span| scale.overlap(span, column))
+            };
+            if busy {
+                Some(Shade::Busy)
+            } else {
+                longest().map(|span| span.shade)
+            }
         };
         if let Some(shade) = strongest(&lane.spans) {
             let (sign, tone, _) = glyph(shade);
             cells[column] = Some(sign);
-            tones[column] = if shade == Shade::Busy && lane.status == StepStatus::Completed { Tone::Good } else { tone };
+            tones[column] = if shade == Shade::Busy && lane.status == StepStatus::Completed {
+                Tone::Good
+            } else {
+                tone
+            };
         }
     }
     for (at, _) in &lane.failures {
@@ -161,7 +232,10 @@ fn paint(cells: &[Option<char>], tones: &[Tone], palette: Palette) -> String {
     let mut start = 0;
     for end in 1..=cells.len() {
         if end == cells.len() || tones[end] != tones[start] {
-            let text: String = cells[start..end].iter().map(|cell| cell.unwrap_or(' ')).collect();
+            let text: String = cells[start..end]
+                .iter()
+                .map(|cell| cell.unwrap_or(' '))
+                .collect();
             out.push_str(&palette.paint(tones[start], &text));
             start = end;
         }
@@ -188,12 +262,17 @@ impl Scale {
 
     fn column(&self, at: Timestamp) -> usize {
         let column = self.offset(at) * self.columns as u128 / self.total();
-        usize::try_from(column).unwrap_or(usize::MAX).min(self.columns - 1)
+        usize::try_from(column)
+            .unwrap_or(usize::MAX)
+            .min(self.columns - 1)
     }
 
     /// The edges of a column, in nanoseconds times the number of columns, so that nothing is rounded.
     fn edges(&self, column: usize) -> (u128, u128) {
-        (self.total() * column as u128, self.total() * (column as u128 + 1))
+        (
+            self.total() * column as u128,
+            self.total() * (column as u128 + 1),
+        )
     }
 
     fn touches(&self, span: &Span, column: usize) -> bool {
@@ -203,7 +282,9 @@ impl Scale {
     fn overlap(&self, span: &Span, column: usize) -> u128 {
         let (left, right) = self.edges(column);
         let scaled = |at| self.offset(at) * self.columns as u128;
-        scaled(span.to).min(right).saturating_sub(scaled(span.from).max(left))
+        scaled(span.to)
+            .min(right)
+            .saturating_sub(scaled(span.from).max(left))
     }
 
     /// Times at even distances, each standing where its time is.
@@ -213,7 +294,12 @@ impl Scale {
         for tick in 0..ticks {
             let column = self.columns * tick / ticks;
             let nanos = self.total() * tick as u128 / ticks as u128;
-            let label = format!("|{}", time::span(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))));
+            let label = format!(
+                "|{}",
+                time::span(Duration::from_nanos(
+                    u64::try_from(nanos).unwrap_or(u64::MAX)
+                ))
+            );
             let used = axis.chars().count();
             if column >= used {
                 axis.push_str(&" ".repeat(column - used));
@@ -253,7 +339,13 @@ mod tests {
         }
     }
 
-    fn step(key: &str, kind: StepKind, status: StepStatus, attempt: u32, waiting_for: &str) -> StepState {
+    fn step(
+        key: &str,
+        kind: StepKind,
+        status: StepStatus,
+        attempt: u32,
+        waiting_for: &str,
+    ) -> StepState {
         StepState {
             step_key: key.to_owned(),
             kind: kind.into(),
@@ -283,9 +375,30 @@ mod tests {
             event(6, 900, "StepOpened", "setup/invoice~1", 1, none()),
             event(7, 900, "StepOpened", "setup/draft~1", 1, none()),
             event(8, 1500, "StepCompleted", "setup/draft~1", 1, granted(1000)),
-            event(9, 2000, "AttemptFailed", "setup/invoice~1", 1, failed(1000, "HTTP_503", 3000)),
-            event(10, 3500, "AttemptFailed", "setup/invoice~1", 2, failed(3000, "HTTP_429", 5000)),
-            event(11, 5500, "StepCompleted", "setup/invoice~1", 3, granted(5000)),
+            event(
+                9,
+                2000,
+                "AttemptFailed",
+                "setup/invoice~1",
+                1,
+                failed(1000, "HTTP_503", 3000),
+            ),
+            event(
+                10,
+                3500,
+                "AttemptFailed",
+                "setup/invoice~1",
+                2,
+                failed(3000, "HTTP_429", 5000),
+            ),
+            event(
+                11,
+                5500,
+                "StepCompleted",
+                "setup/invoice~1",
+                3,
+                granted(5000),
+            ),
             event(12, 5500, "StepCompleted", "setup~1", 0, none()),
             event(13, 5500, "StepOpened", "approve~1", 0, none()),
             event(14, 9000, "StepCompleted", "approve~1", 0, none()),
@@ -322,8 +435,15 @@ mod tests {
         let (run, events) = onboarding(RunStatus::Completed);
         let chart = Chart::new(&run, &events, instant(99_999)).expect("has events");
         let coloured = draw(&chart, 110, Palette::Colour);
-        let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-        assert_eq!(lines(&safe_text::block(&coloured)), lines(&draw(&chart, 110, Palette::Plain)));
+        let lines = |text: &str| {
+            text.lines()
+                .map(|line| line.trim_end().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lines(&safe_text::block(&coloured)),
+            lines(&draw(&chart, 110, Palette::Plain))
+        );
     }
 
     #[test]
@@ -334,7 +454,13 @@ mod tests {
             status: RunStatus::Running.into(),
             steps: vec![
                 step("contact~1", StepKind::Call, StepStatus::Completed, 1, ""),
-                step("approve~1", StepKind::Review, StepStatus::Waiting, 0, "review by an operator"),
+                step(
+                    "approve~1",
+                    StepKind::Review,
+                    StepStatus::Waiting,
+                    0,
+                    "review by an operator",
+                ),
             ],
             ..Run::default()
         });
@@ -347,10 +473,20 @@ mod tests {
         let events = vec![
             event(1, 0, "RunStarted", "", 0, Value::Null),
             event(2, 0, "StepOpened", "a~1", 1, Value::Null),
-            event(3, 0, "StepFailed", "a~1", 1, json!({ "failure": { "code": "HTTP_400\u{1b}[2J" } })),
+            event(
+                3,
+                0,
+                "StepFailed",
+                "a~1",
+                1,
+                json!({ "failure": { "code": "HTTP_400\u{1b}[2J" } }),
+            ),
             event(4, 0, "StepSkipped", "b~2", 0, Value::Null),
         ];
-        let run = RunView::from(&Run { status: RunStatus::Failed.into(), ..Run::default() });
+        let run = RunView::from(&Run {
+            status: RunStatus::Failed.into(),
+            ..Run::default()
+        });
         let chart = Chart::new(&run, &events, instant(0)).expect("has events");
         insta::assert_snapshot!(draw(&chart, 20, Palette::Plain));
     }

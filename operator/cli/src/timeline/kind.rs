@@ -1,4 +1,5 @@
-//! The numbers that stand for event kinds in the hash chain. The contract names kinds; the chain covers their numbers.
+//! The numbers that stand for event kinds in the hash chain. The chain covers the numbers;
+//! people are shown the names.
 
 /// Names by number. Kinds are only ever added at the end.
 pub const KINDS: &[&str] = &[
@@ -30,10 +31,10 @@ pub const KINDS: &[&str] = &[
     "ItemsCancelled",
 ];
 
-/// The number of a kind; `None` if a later version added it.
+/// The name of a kind; `None` if a later version added it.
 #[must_use]
-pub fn number(name: &str) -> Option<u16> {
-    KINDS.iter().position(|kind| *kind == name).and_then(|index| u16::try_from(index).ok())
+pub fn name(number: u16) -> Option<&'static str> {
+    KINDS.get(usize::from(number)).copied()
 }
 
 /// Whether an event of this kind ends a run's timeline.
@@ -51,9 +52,14 @@ mod tests {
 
     #[test]
     fn the_kinds_are_those_of_the_core_in_its_order() {
-        let (_, names) = CORE.split_once("pub fn name(&self)").expect("the core names its kinds");
+        let (_, names) = CORE
+            .split_once("pub fn name(&self)")
+            .expect("the core names its kinds");
         let body = names.split("\n    }\n").next().expect("the function ends");
-        let named: Vec<_> = body.lines().filter_map(|line| line.split("=> \"").nth(1)?.split('"').next()).collect();
+        let named: Vec<_> = body
+            .lines()
+            .filter_map(|line| line.split("=> \"").nth(1)?.split('"').next())
+            .collect();
         assert_eq!(named, KINDS);
     }
 }

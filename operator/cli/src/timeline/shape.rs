@@ -87,7 +87,11 @@ impl Chart {
         let from = timed().min()?;
         let last = timed().max()?;
         let to = if run.is_closed() { last } else { last.max(now) };
-        let states: HashMap<_, _> = run.steps.iter().map(|step| (step.step_key.as_str(), step)).collect();
+        let states: HashMap<_, _> = run
+            .steps
+            .iter()
+            .map(|step| (step.step_key.as_str(), step))
+            .collect();
 
         let mut lanes: Vec<Lane> = Vec::new();
         let mut index: HashMap<&str, usize> = HashMap::new();
@@ -144,7 +148,11 @@ impl Lane {
             "StepSkipped" => self.end(event, at, StepStatus::Skipped),
             "CheckpointReached" => {
                 self.opened.get_or_insert(at);
-                self.spans.push(Span { from: at, to: at, shade: Shade::Busy });
+                self.spans.push(Span {
+                    from: at,
+                    to: at,
+                    shade: Shade::Busy,
+                });
                 self.end(event, at, StepStatus::Completed);
             }
             "StepFailed" => {
@@ -153,8 +161,11 @@ impl Lane {
             }
             "AttemptFailed" | "LeaseExpired" => {
                 self.stretch(event, at);
-                let code =
-                    if event.kind == "LeaseExpired" { "LEASE_EXPIRED".to_owned() } else { failure_code(&event.details) };
+                let code = if event.kind == "LeaseExpired" {
+                    "LEASE_EXPIRED".to_owned()
+                } else {
+                    failure_code(&event.details)
+                };
                 self.failures.push((at, code));
                 self.retry_at = instant_in(&event.details, "retry_at");
                 self.since = Some((at, Shade::Queued));
@@ -181,9 +192,16 @@ impl Lane {
 
     /// Draws the open stretch up to `to`: a retry delay first, then queueing up to the grant, then work.
     fn stretch(&mut self, event: &EventView, to: Timestamp) {
-        let Some((from, shade)) = self.since else { return };
+        let Some((from, shade)) = self.since else {
+            return;
+        };
         let granted = instant_in(&event.details, "granted_at");
-        self.draw(from, to, shade, granted.map_or(Knowledge::Unknown, Knowledge::Granted));
+        self.draw(
+            from,
+            to,
+            shade,
+            granted.map_or(Knowledge::Unknown, Knowledge::Granted),
+        );
     }
 
     fn draw(&mut self, from: Timestamp, to: Timestamp, shade: Shade, known: Knowledge) {
@@ -191,7 +209,11 @@ impl Lane {
         let mut push = |upto: Timestamp, shade| {
             let upto = upto.clamp(at, to);
             if upto > at {
-                self.spans.push(Span { from: at, to: upto, shade });
+                self.spans.push(Span {
+                    from: at,
+                    to: upto,
+                    shade,
+                });
                 at = upto;
             }
         };
@@ -209,7 +231,9 @@ impl Lane {
                     Knowledge::NotYet => push(to, Shade::Queued),
                 }
             }
-            (Shade::Around | Shade::RetryDelay | Shade::Waiting | Shade::Busy, _) => push(to, shade),
+            (Shade::Around | Shade::RetryDelay | Shade::Waiting | Shade::Busy, _) => {
+                push(to, shade)
+            }
         }
     }
 
@@ -249,7 +273,9 @@ enum Knowledge {
 fn resting_shade(kind: StepKind) -> Shade {
     match kind {
         StepKind::Call | StepKind::Agent | StepKind::Unspecified => Shade::Queued,
-        StepKind::Review | StepKind::Sleep | StepKind::Wait | StepKind::Run | StepKind::Foreach => Shade::Waiting,
+        StepKind::Review | StepKind::Sleep | StepKind::Wait | StepKind::Run | StepKind::Foreach => {
+            Shade::Waiting
+        }
         StepKind::Parallel | StepKind::Switch | StepKind::Try => Shade::Around,
         StepKind::Checkpoint | StepKind::Set | StepKind::Return | StepKind::Fail => Shade::Busy,
     }
@@ -265,7 +291,9 @@ fn instant_in(details: &Value, name: &str) -> Option<Timestamp> {
     }
 }
 
-fn failure_code(details: &Value) -> String {
+/// The code of the failure in an event's content.
+#[must_use]
+pub fn failure_code(details: &Value) -> String {
     find(details, "failure")
         .and_then(|failure| failure.get("code"))
         .and_then(Value::as_str)
@@ -276,5 +304,7 @@ fn failure_code(details: &Value) -> String {
 /// The value of the first field with this name, at any depth of objects.
 fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let fields = value.as_object()?;
-    fields.get(name).or_else(|| fields.values().find_map(|inner| find(inner, name)))
+    fields
+        .get(name)
+        .or_else(|| fields.values().find_map(|inner| find(inner, name)))
 }

@@ -43,7 +43,9 @@ pub struct CapabilityView {
 impl From<&Capability> for CapabilityView {
     fn from(capability: &Capability) -> Self {
         let contract = capability.contract.clone().unwrap_or_default();
-        let timeout = contract.timeout.and_then(|timeout| std::time::Duration::try_from(timeout).ok());
+        let timeout = contract
+            .timeout
+            .and_then(|timeout| std::time::Duration::try_from(timeout).ok());
         Self {
             effect: contract.effect().word(),
             idempotency: contract.idempotency().word(),
@@ -61,7 +63,14 @@ impl From<&Capability> for CapabilityView {
 }
 
 impl Row for CapabilityView {
-    const HEADER: &'static [&'static str] = &["CAPABILITY", "VERSION", "EFFECT", "TWICE", "WORKERS", "DESCRIPTION"];
+    const HEADER: &'static [&'static str] = &[
+        "CAPABILITY",
+        "VERSION",
+        "EFFECT",
+        "TWICE",
+        "WORKERS",
+        "DESCRIPTION",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -81,14 +90,19 @@ impl Row for CapabilityView {
 
 impl Page for CapabilityView {
     fn pairs(&self) -> Vec<(&'static str, String)> {
-        let timeout = self.timeout_ms.map(|ms| time::span(std::time::Duration::from_millis(ms)));
+        let timeout = self
+            .timeout_ms
+            .map(|ms| time::span(std::time::Duration::from_millis(ms)));
         vec![
             ("capability", format!("{} v{}", self.name, self.version)),
             ("contract", short(&self.contract_hash).to_owned()),
             ("does", self.description.clone()),
             ("effect", self.effect.to_owned()),
             ("twice", self.idempotency.to_owned()),
-            ("timeout", timeout.unwrap_or_else(|| "the controller's default".to_owned())),
+            (
+                "timeout",
+                timeout.unwrap_or_else(|| "the controller's default".to_owned()),
+            ),
             ("workers", self.workers.join(" ")),
             ("input", pretty(&self.input_schema)),
             ("output", pretty(&self.output_schema)),

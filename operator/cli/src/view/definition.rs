@@ -52,7 +52,9 @@ impl From<&Definition> for DefinitionView {
 }
 
 impl Row for DefinitionView {
-    const HEADER: &'static [&'static str] = &["WORKFLOW", "VERSION", "STEPS", "CURRENT", "APPLIED", "CALLS"];
+    const HEADER: &'static [&'static str] = &[
+        "WORKFLOW", "VERSION", "STEPS", "CURRENT", "APPLIED", "CALLS",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -60,7 +62,10 @@ impl Row for DefinitionView {
             short(&self.definition_hash).into(),
             self.step_count.to_string().into(),
             if self.current { "yes" } else { "" }.into(),
-            self.created_at.map(time::instant).unwrap_or_default().into(),
+            self.created_at
+                .map(time::instant)
+                .unwrap_or_default()
+                .into(),
             self.capabilities.join(" ").into(),
         ]
     }
@@ -75,10 +80,16 @@ impl Page for DefinitionView {
         vec![
             ("workflow", self.workflow.clone()),
             ("version", self.definition_hash.clone()),
-            ("current", if self.current { "yes" } else { "no" }.to_owned()),
+            (
+                "current",
+                if self.current { "yes" } else { "no" }.to_owned(),
+            ),
             ("steps", self.step_count.to_string()),
             ("calls", self.capabilities.join(" ")),
-            ("applied", self.created_at.map(time::instant).unwrap_or_default()),
+            (
+                "applied",
+                self.created_at.map(time::instant).unwrap_or_default(),
+            ),
             ("applied by", self.created_by.clone()),
         ]
     }
@@ -129,18 +140,35 @@ impl DiagnosticView {
     /// As compilers tell it: place, gravity and message; then the line with a mark under the column.
     #[must_use]
     pub fn render(&self, file: &str, source: &str, palette: Palette) -> String {
-        let place = if self.line == 0 { file.to_owned() } else { format!("{file}:{}:{}", self.line, self.column) };
-        let tone = if self.is_error() { Tone::Bad } else { Tone::Warn };
+        let place = if self.line == 0 {
+            file.to_owned()
+        } else {
+            format!("{file}:{}:{}", self.line, self.column)
+        };
+        let tone = if self.is_error() {
+            Tone::Bad
+        } else {
+            Tone::Warn
+        };
         let head = format!("{}[{}]", self.severity, safe_text::line(&self.code));
         let message = safe_text::block(&self.message);
-        let mut out = format!("{}: {}: {message}", safe_text::line(&place), palette.paint(tone, &head));
+        let mut out = format!(
+            "{}: {}: {message}",
+            safe_text::line(&place),
+            palette.paint(tone, &head)
+        );
         let index = usize::try_from(self.line).unwrap_or(0).checked_sub(1);
         if let Some(line) = index.and_then(|index| source.lines().nth(index)) {
             let number = self.line.to_string();
             let indent = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0);
             let mark = palette.paint(tone, "^");
             let shown = safe_text::line(line);
-            out.push_str(&format!("\n  {number} | {shown}\n  {:width$} | {:indent$}{mark}", "", "", width = number.len()));
+            out.push_str(&format!(
+                "\n  {number} | {shown}\n  {:width$} | {:indent$}{mark}",
+                "",
+                "",
+                width = number.len()
+            ));
         }
         out
     }
@@ -160,7 +188,8 @@ mod tests {
             column: 24,
             path: "steps[0].with.customer".to_owned(),
         };
-        let source = "workflow: x\nsteps:\n  - { with: { customer: \"${steps.contcat.output}\" } }\n";
+        let source =
+            "workflow: x\nsteps:\n  - { with: { customer: \"${steps.contcat.output}\" } }\n";
         insta::assert_snapshot!(finding.render("x.yaml", source, Palette::Plain));
     }
 }

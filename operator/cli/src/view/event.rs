@@ -42,7 +42,10 @@ pub struct EventView {
     pub hash: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -77,7 +80,8 @@ impl EventView {
 }
 
 impl Row for EventView {
-    const HEADER: &'static [&'static str] = &["SEQ", "TIME", "EVENT", "STEP", "CAUSE", "BY", "WHAT"];
+    const HEADER: &'static [&'static str] =
+        &["SEQ", "TIME", "EVENT", "STEP", "CAUSE", "BY", "WHAT"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -85,7 +89,10 @@ impl Row for EventView {
             self.at.map(time::clock).unwrap_or_default().into(),
             Cell::toned(self.tone(), &self.kind),
             Cell::from(&self.step_key),
-            self.cause_seq.map(|seq| format!("#{seq}")).unwrap_or_default().into(),
+            self.cause_seq
+                .map(|seq| format!("#{seq}"))
+                .unwrap_or_default()
+                .into(),
             Cell::from(&self.actor),
             Cell::from(&self.summary),
         ]

@@ -60,10 +60,25 @@ impl Page for IdentityView {
             ("you are", format!("{} ({})", self.name, self.kind)),
             ("id", self.identity_id.clone()),
             ("namespace", self.namespace.clone()),
-            ("context", if self.context.is_empty() { "none".to_owned() } else { self.context.clone() }),
-            ("controller", format!("{} (version {})", self.address, self.controller_version)),
+            (
+                "context",
+                if self.context.is_empty() {
+                    "none".to_owned()
+                } else {
+                    self.context.clone()
+                },
+            ),
+            (
+                "controller",
+                format!("{} (version {})", self.address, self.controller_version),
+            ),
             ("installation", self.installation_id.clone()),
-            ("certificate until", self.certificate_expires_at.map(time::instant).unwrap_or_default()),
+            (
+                "certificate until",
+                self.certificate_expires_at
+                    .map(time::instant)
+                    .unwrap_or_default(),
+            ),
             ("this program", self.cli_version.to_owned()),
         ]
     }

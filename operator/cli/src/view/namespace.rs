@@ -37,7 +37,10 @@ impl Row for NamespaceView {
         vec![
             Cell::from(&self.name),
             self.shards.to_string().into(),
-            self.created_at.map(time::instant).unwrap_or_default().into(),
+            self.created_at
+                .map(time::instant)
+                .unwrap_or_default()
+                .into(),
         ]
     }
 
@@ -51,7 +54,10 @@ impl Page for NamespaceView {
         vec![
             ("namespace", self.name.clone()),
             ("shards", self.shards.to_string()),
-            ("created", self.created_at.map(time::instant).unwrap_or_default()),
+            (
+                "created",
+                self.created_at.map(time::instant).unwrap_or_default(),
+            ),
         ]
     }
 

@@ -104,7 +104,9 @@ impl ReviewView {
 }
 
 impl Row for ReviewView {
-    const HEADER: &'static [&'static str] = &["REVIEW", "STATE", "ASKED", "EXPIRES", "WORKFLOW", "QUESTION"];
+    const HEADER: &'static [&'static str] = &[
+        "REVIEW", "STATE", "ASKED", "EXPIRES", "WORKFLOW", "QUESTION",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         let tone = match self.state_code {
@@ -134,7 +136,10 @@ impl Page for ReviewView {
             ("review", self.review_id.clone()),
             ("question", crate::output::safe_text::line(&self.title)),
             ("state", self.state.to_owned()),
-            ("asked by", format!("{} {} {}", self.workflow, self.run_id, self.step_key)),
+            (
+                "asked by",
+                format!("{} {} {}", self.workflow, self.run_id, self.step_key),
+            ),
         ];
         let mut add = |label, value: String| {
             if !value.is_empty() {
@@ -142,14 +147,34 @@ impl Page for ReviewView {
             }
         };
         add("because", self.rationale.clone());
-        add("asked", self.asked_at.map(time::instant).unwrap_or_default());
-        add("expires", self.expires_at.map(time::instant).unwrap_or_default());
+        add(
+            "asked",
+            self.asked_at.map(time::instant).unwrap_or_default(),
+        );
+        add(
+            "expires",
+            self.expires_at.map(time::instant).unwrap_or_default(),
+        );
         add("shows", pretty(&self.show));
-        add("editable", if self.editable { "yes: approve with --edited" } else { "no" }.to_owned());
+        add(
+            "editable",
+            if self.editable {
+                "yes: approve with --edited"
+            } else {
+                "no"
+            }
+            .to_owned(),
+        );
         add("decided by", self.decided_by.clone());
-        add("decided", self.decided_at.map(time::instant).unwrap_or_default());
+        add(
+            "decided",
+            self.decided_at.map(time::instant).unwrap_or_default(),
+        );
         add("comment", self.comment.clone());
-        add("went on with", self.edited.as_ref().map(pretty).unwrap_or_default());
+        add(
+            "went on with",
+            self.edited.as_ref().map(pretty).unwrap_or_default(),
+        );
         add("digest", self.digest.clone());
         pairs
     }
@@ -169,7 +194,10 @@ mod tests {
 
     #[test]
     fn a_review_shows_what_is_decided_on_and_nothing_that_moves_the_cursor() {
-        let show = Payload { encoding: "json".to_owned(), data: br#"{"body":"Hi \u001b[2J\u202eAda"}"#.to_vec().into() };
+        let show = Payload {
+            encoding: "json".to_owned(),
+            data: br#"{"body":"Hi \u001b[2J\u202eAda"}"#.to_vec().into(),
+        };
         let review = Review {
             review_id: "rev_01kaf0".to_owned(),
             run_id: "run_01kaf0".to_owned(),

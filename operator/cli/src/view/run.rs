@@ -129,7 +129,8 @@ impl RunView {
 }
 
 impl Row for RunView {
-    const HEADER: &'static [&'static str] = &["RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", "NOTE"];
+    const HEADER: &'static [&'static str] =
+        &["RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", "NOTE"];
 
     fn cells(&self) -> Vec<Cell> {
         let started = match (self.started_at, self.now) {
@@ -161,7 +162,10 @@ impl Page for RunView {
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = vec![
             ("run", self.run_id.clone()),
-            ("workflow", format!("{} ({})", self.workflow, short(&self.definition_hash))),
+            (
+                "workflow",
+                format!("{} ({})", self.workflow, short(&self.definition_hash)),
+            ),
             ("namespace", self.namespace.clone()),
             ("status", self.status.to_owned()),
         ];
@@ -175,9 +179,20 @@ impl Page for RunView {
         add("closed", self.closed_at.map(time::instant));
         add("took", self.took());
         add("key", Some(self.idempotency_key.clone()));
-        let labels: Vec<_> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let labels: Vec<_> = self
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         add("labels", Some(labels.join(" ")));
-        add("parent", Some(format!("{} {}", self.parent_run_id, self.parent_step_key).trim().to_owned()));
+        add(
+            "parent",
+            Some(
+                format!("{} {}", self.parent_run_id, self.parent_step_key)
+                    .trim()
+                    .to_owned(),
+            ),
+        );
         add("trace", Some(self.trace_id.clone()));
         add("input", self.input.as_ref().map(pretty));
         add("output", self.output.as_ref().map(pretty));
@@ -190,10 +205,12 @@ impl Page for RunView {
     }
 }
 
-/// JSON over several lines where it is an object or a list with something in it.
+/// JSON over several lines where it is an object or a list with something in it. What a terminal might obey or hide is
+/// shown as an escape, because people decide on what they see here.
 #[must_use]
 pub fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+    crate::output::safe_text::json(&text)
 }
 
 /// The part of a hash that people compare.
@@ -212,7 +229,10 @@ mod tests {
     use crate::output::table::{columns, details};
 
     fn at(seconds: i64) -> Option<prost_types::Timestamp> {
-        Some(prost_types::Timestamp { seconds: 1_795_000_000 + seconds, nanos: 0 })
+        Some(prost_types::Timestamp {
+            seconds: 1_795_000_000 + seconds,
+            nanos: 0,
+        })
     }
 
     fn run() -> RunView {
@@ -228,7 +248,10 @@ mod tests {
             workflow: "onboarding".to_owned(),
             definition_hash: "0123456789abcdef".to_owned(),
             status: RunStatus::Failed.into(),
-            input: Some(Payload { encoding: "json".to_owned(), data: br#"{"plan":"free"}"#.to_vec().into() }),
+            input: Some(Payload {
+                encoding: "json".to_owned(),
+                data: br#"{"plan":"free"}"#.to_vec().into(),
+            }),
             failure: Some(failure.clone()),
             started_at: at(0),
             closed_at: at(75),

@@ -30,7 +30,13 @@ impl StartedView {
     /// A row that has a run.
     #[must_use]
     pub fn started(row: usize, started: &StartedRun) -> Self {
-        Self { row, run_id: started.run_id.clone(), created: started.created, error: None, code: None }
+        Self {
+            row,
+            run_id: started.run_id.clone(),
+            created: started.created,
+            error: None,
+            code: None,
+        }
     }
 
     /// A row that has none.
@@ -55,7 +61,11 @@ impl Row for StartedView {
             (None, true) => Cell::toned(Tone::Good, "started"),
             (None, false) => Cell::toned(Tone::Faint, "was started before"),
         };
-        vec![self.row.to_string().into(), Cell::from(&self.run_id), result]
+        vec![
+            self.row.to_string().into(),
+            Cell::from(&self.run_id),
+            result,
+        ]
     }
 
     fn id(&self) -> &str {

@@ -102,7 +102,11 @@ impl Row for StepView {
             (Some(from), Some(to)) => time::span(time::between(from, to)),
             (Some(_) | None, _) => String::new(),
         };
-        let attempt = if self.attempt == 0 { String::new() } else { self.attempt.to_string() };
+        let attempt = if self.attempt == 0 {
+            String::new()
+        } else {
+            self.attempt.to_string()
+        };
         vec![
             Cell::from(&self.step_key),
             self.kind.into(),

@@ -44,7 +44,10 @@ impl Page for TokenView {
             ("kind", self.kind.to_owned()),
             ("token", self.token.clone()),
             ("enrol at", self.enrolment_endpoint.clone()),
-            ("expires", self.expires_at.map(time::instant).unwrap_or_default()),
+            (
+                "expires",
+                self.expires_at.map(time::instant).unwrap_or_default(),
+            ),
         ]
     }
 

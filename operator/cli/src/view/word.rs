@@ -137,7 +137,10 @@ pub fn step_tone(status: StepStatus) -> Tone {
         StepStatus::Failed => Tone::Bad,
         StepStatus::Running => Tone::Busy,
         StepStatus::Ready | StepStatus::Waiting => Tone::Warn,
-        StepStatus::Pending | StepStatus::Skipped | StepStatus::Cancelled | StepStatus::Unspecified => Tone::Faint,
+        StepStatus::Pending
+        | StepStatus::Skipped
+        | StepStatus::Cancelled
+        | StepStatus::Unspecified => Tone::Faint,
     }
 }
 
@@ -146,6 +149,8 @@ pub fn step_tone(status: StepStatus) -> Tone {
 pub fn is_closed(status: RunStatus) -> bool {
     match status {
         RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => true,
-        RunStatus::Unspecified | RunStatus::Running | RunStatus::Paused | RunStatus::Cancelling => false,
+        RunStatus::Unspecified | RunStatus::Running | RunStatus::Paused | RunStatus::Cancelling => {
+            false
+        }
     }
 }

@@ -92,7 +92,15 @@ impl WorkerView {
 }
 
 impl Row for WorkerView {
-    const HEADER: &'static [&'static str] = &["WORKER", "KIND", "STATE", "BUSY", "SEEN", "CERT EXPIRES", "OFFERS"];
+    const HEADER: &'static [&'static str] = &[
+        "WORKER",
+        "KIND",
+        "STATE",
+        "BUSY",
+        "SEEN",
+        "CERT EXPIRES",
+        "OFFERS",
+    ];
 
     fn cells(&self) -> Vec<Cell> {
         let tone = match self.state_code {
@@ -125,7 +133,10 @@ impl Page for WorkerView {
             ("state", self.state.to_owned()),
             ("may offer", self.capability_patterns.join(" ")),
             ("offers", self.capabilities.join(" ")),
-            ("enrolled", self.enrolled_at.map(time::instant).unwrap_or_default()),
+            (
+                "enrolled",
+                self.enrolled_at.map(time::instant).unwrap_or_default(),
+            ),
             ("last seen", self.when(self.last_seen_at)),
             ("certificate", self.when(self.certificate_expires_at)),
         ]

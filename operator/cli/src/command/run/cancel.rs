@@ -41,10 +41,12 @@ impl Cancel {
         let answer = connection.runs().cancel_run(request).await?.into_inner();
         if self.wait {
             // It was asked to end so, and that it did is no failure of this command.
-            return Ok(match waiting::to_end(session, &connection, &self.run).await? {
-                Exit::Failed => Exit::Ok,
-                exit => exit,
-            });
+            return Ok(
+                match waiting::to_end(session, &connection, &self.run).await? {
+                    Exit::Failed => Exit::Ok,
+                    exit => exit,
+                },
+            );
         }
         if let Some(run) = &answer.run {
             session.printer().page(&RunView::from(run))?;

@@ -44,11 +44,29 @@ pub fn read(path: &Path, key_column: Option<&str>) -> Result<Vec<InputRow>, CliE
     parse(file, &path.display().to_string(), key_column)
 }
 
-fn parse(source: impl Read, name: &str, key_column: Option<&str>) -> Result<Vec<InputRow>, CliError> {
-    let bad = |message: String| CliError::usage(message, "the first line names the columns: email,name,seats:int");
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
-    let header = reader.headers().map_err(|error| bad(format!("{name}: {error}")))?.clone();
-    let columns = header.iter().map(column).collect::<Result<Vec<_>, _>>().map_err(|error| bad(format!("{name}: {error}")))?;
+fn parse(
+    source: impl Read,
+    name: &str,
+    key_column: Option<&str>,
+) -> Result<Vec<InputRow>, CliError> {
+    let bad = |message: String| {
+        CliError::usage(
+            message,
+            "the first line names the columns: email,name,seats:int",
+        )
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(source);
+    let header = reader
+        .headers()
+        .map_err(|error| bad(format!("{name}: {error}")))?
+        .clone();
+    let columns = header
+        .iter()
+        .map(column)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(format!("{name}: {error}")))?;
     let key_index = match key_column {
         None => None,
         Some(key) => {
@@ -60,16 +78,27 @@ fn parse(source: impl Read, name: &str, key_column: Option<&str>) -> Result<Vec<
     for (number, record) in (2..).zip(reader.records()) {
         let record = record.map_err(|error| bad(format!("{name}: {error}")))?;
         if rows.len() == ROWS_MAX {
-            return Err(CliError::usage(format!("{name} has over {ROWS_MAX} rows"), "split the file"));
+            return Err(CliError::usage(
+                format!("{name} has over {ROWS_MAX} rows"),
+                "split the file",
+            ));
         }
         let line = record.position().map_or(number, csv::Position::line);
         let mut fields = Map::new();
         for (column, cell) in columns.iter().zip(&record) {
-            let value = column.value(cell).map_err(|error| bad(format!("{name}:{line}: {error}")))?;
+            let value = column
+                .value(cell)
+                .map_err(|error| bad(format!("{name}:{line}: {error}")))?;
             fields.insert(column.name.clone(), value);
         }
-        let key = key_index.and_then(|index| record.get(index)).unwrap_or_default().to_owned();
-        rows.push(InputRow { input: Value::Object(fields), key });
+        let key = key_index
+            .and_then(|index| record.get(index))
+            .unwrap_or_default()
+            .to_owned();
+        rows.push(InputRow {
+            input: Value::Object(fields),
+            key,
+        });
     }
     if rows.is_empty() {
         return Err(bad(format!("{name} has no rows")));
@@ -85,12 +114,19 @@ fn column(title: &str) -> Result<Column, String> {
         Some((name, "number")) => (name, CellType::Number),
         Some((name, "bool")) => (name, CellType::Bool),
         Some((name, "json")) => (name, CellType::Json),
-        Some((_, other)) => return Err(format!("`{other}` is not a type: use text, int, number, bool or json")),
+        Some((_, other)) => {
+            return Err(format!(
+                "`{other}` is not a type: use text, int, number, bool or json"
+            ));
+        }
     };
     if name.is_empty() {
         return Err("a column has no name".to_owned());
     }
-    Ok(Column { name: name.to_owned(), cell })
+    Ok(Column {
+        name: name.to_owned(),
+        cell,
+    })
 }
 
 impl Column {
@@ -101,9 +137,18 @@ impl Column {
         }
         match self.cell {
             CellType::Text => Ok(Value::String(text.to_owned())),
-            CellType::Int => text.parse::<i64>().map(Value::from).map_err(|_| wrong("a whole number")),
-            CellType::Number => text.parse::<f64>().map(Value::from).map_err(|_| wrong("a number")),
-            CellType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
+            CellType::Int => text
+                .parse::<i64>()
+                .map(Value::from)
+                .map_err(|_| wrong("a whole number")),
+            CellType::Number => text
+                .parse::<f64>()
+                .map(Value::from)
+                .map_err(|_| wrong("a number")),
+            CellType::Bool => text
+                .parse::<bool>()
+                .map(Value::from)
+                .map_err(|_| wrong("true or false")),
             CellType::Json => serde_json::from_str(text).map_err(|_| wrong("JSON")),
         }
     }
@@ -133,7 +178,10 @@ mod tests {
     #[test]
     fn a_wrong_cell_is_told_with_its_line_and_column() {
         let error = parse("a,b:int\nx,1\ny,two\n".as_bytes(), "c.csv", None).expect_err("refused");
-        assert_eq!(error.to_string(), "c.csv:3: `two` in column `b` is not a whole number");
+        assert_eq!(
+            error.to_string(),
+            "c.csv:3: `two` in column `b` is not a whole number"
+        );
     }
 
     #[test]

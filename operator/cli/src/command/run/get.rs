@@ -23,10 +23,15 @@ pub struct Get {
 impl Get {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
-        let run = follow::get(&connection, &self.run, Steps::Include).await?.seen_at(session.now());
+        let run = follow::get(&connection, &self.run, Steps::Include)
+            .await?
+            .seen_at(session.now());
         let printer = session.printer();
         printer.page(&run)?;
-        if printer.format == Format::Table && printer.detail == Detail::Full && !run.steps.is_empty() {
+        if printer.format == Format::Table
+            && printer.detail == Detail::Full
+            && !run.steps.is_empty()
+        {
             printer.line("")?;
             printer.list(&run.steps)?;
         }

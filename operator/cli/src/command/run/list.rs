@@ -60,11 +60,16 @@ impl List {
             let request = ListRunsRequest {
                 namespace: connection.namespace(),
                 filter: filter.clone(),
-                page_size: u32::try_from((self.limit - runs.len()).clamp(1, PAGE)).unwrap_or(u32::MAX),
+                page_size: u32::try_from((self.limit - runs.len()).clamp(1, PAGE))
+                    .unwrap_or(u32::MAX),
                 page_token,
             };
             let page = client.list_runs(request).await?.into_inner();
-            runs.extend(page.runs.iter().map(|run| RunView::from(run).seen_at(session.now())));
+            runs.extend(
+                page.runs
+                    .iter()
+                    .map(|run| RunView::from(run).seen_at(session.now())),
+            );
             page_token = page.next_page_token;
             if page_token.is_empty() || runs.len() >= self.limit {
                 break !page_token.is_empty();
@@ -72,11 +77,16 @@ impl List {
         };
         runs.truncate(self.limit);
         if runs.is_empty() {
-            session.notice().say("no runs; `fulcrum run start WORKFLOW` starts one");
+            session
+                .notice()
+                .say("no runs; `fulcrum run start WORKFLOW` starts one");
         }
         session.printer().list(&runs)?;
         if more {
-            session.notice().say(&format!("there are more than {}; --limit shows them", runs.len()));
+            session.notice().say(&format!(
+                "there are more than {}; --limit shows them",
+                runs.len()
+            ));
         }
         Ok(Exit::Ok)
     }
@@ -84,11 +94,18 @@ impl List {
     /// All conditions as one expression. Names are written as CEL strings, so that no name can end one.
     fn filter(&self) -> String {
         let literal = |text: &str| serde_json::Value::from(text).to_string();
-        let workflow = self.workflow.as_deref().map(|name| format!("workflow == {}", literal(name)));
+        let workflow = self
+            .workflow
+            .as_deref()
+            .map(|name| format!("workflow == {}", literal(name)));
         let status = self.status.and_then(|status| status.to_possible_value());
         let status = status.map(|status| format!("status == {}", literal(status.get_name())));
         let filter = self.filter.as_ref().map(|filter| format!("({filter})"));
-        [workflow, status, filter].into_iter().flatten().collect::<Vec<_>>().join(" && ")
+        [workflow, status, filter]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" && ")
     }
 }
 
@@ -112,6 +129,15 @@ mod tests {
 
     #[test]
     fn no_condition_is_no_filter() {
-        assert_eq!(List { workflow: None, status: None, filter: None, limit: 1 }.filter(), "");
+        assert_eq!(
+            List {
+                workflow: None,
+                status: None,
+                filter: None,
+                limit: 1
+            }
+            .filter(),
+            ""
+        );
     }
 }

@@ -28,7 +28,11 @@ pub struct Signal {
 
 impl Signal {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
-        let payload = self.payload.as_deref().map(|text| payload::read("--payload", text)).transpose()?;
+        let payload = self
+            .payload
+            .as_deref()
+            .map(|text| payload::read("--payload", text))
+            .transpose()?;
         let connection = session.connect().await?;
         let request = SignalRunRequest {
             namespace: connection.namespace(),
@@ -38,7 +42,9 @@ impl Signal {
             request_id: request_id::fresh()?,
         };
         connection.runs().signal_run(request).await?;
-        session.notice().say(&format!("{} has the signal `{}`", self.run, self.signal));
+        session
+            .notice()
+            .say(&format!("{} has the signal `{}`", self.run, self.signal));
         Ok(Exit::Ok)
     }
 }

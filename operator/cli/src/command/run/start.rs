@@ -85,11 +85,17 @@ impl Start {
         match &self.csv {
             Some(path) => {
                 let rows = csv_rows::read(path, self.key_column.as_deref())?;
-                let specs = rows.into_iter().map(|row| self.spec(Some(payload::from_json(&row.input)), row.key));
+                let specs = rows
+                    .into_iter()
+                    .map(|row| self.spec(Some(payload::from_json(&row.input)), row.key));
                 self.many(session, specs.collect()).await
             }
             None => {
-                let input = self.input.as_deref().map(|input| payload::read("--input", input)).transpose()?;
+                let input = self
+                    .input
+                    .as_deref()
+                    .map(|input| payload::read("--input", input))
+                    .transpose()?;
                 let spec = self.spec(input, self.key.clone().unwrap_or_default());
                 self.one(session, spec).await
             }
@@ -101,7 +107,12 @@ impl Start {
             (_, Some(hash)) => Some(Definition::DefinitionHash(hash.clone())),
             (workflow, None) => workflow.clone().map(Definition::Workflow),
         };
-        RunSpec { definition, input, idempotency_key, labels: self.labels() }
+        RunSpec {
+            definition,
+            input,
+            idempotency_key,
+            labels: self.labels(),
+        }
     }
 
     fn labels(&self) -> HashMap<String, String> {
@@ -117,7 +128,9 @@ impl Start {
             wait: None,
         };
         let answer = connection.runs().start_run(request).await?.into_inner();
-        let run = answer.run.ok_or_else(|| CliError::BadAnswer("it names no run".to_owned()))?;
+        let run = answer
+            .run
+            .ok_or_else(|| CliError::BadAnswer("it names no run".to_owned()))?;
         let notice = session.notice();
         if !answer.created {
             notice.say("the key was used before; this is the run it started");
@@ -151,12 +164,20 @@ impl Start {
 }
 
 /// Shows events as they come, then the run as it ended.
-async fn follow(session: &Session, connection: &Connection, run_id: &str) -> Result<Exit, CliError> {
+async fn follow(
+    session: &Session,
+    connection: &Connection,
+    run_id: &str,
+) -> Result<Exit, CliError> {
     let printer = session.printer();
     let tell = |event: &fulcrum_proto::workflow::v1::Event| {
         let view = EventView::from(event);
         match printer.format {
-            Format::Table => session.notice().say(&columns(&[], vec![view.cells()], session.notice().palette)),
+            Format::Table => {
+                session
+                    .notice()
+                    .say(&columns(&[], vec![view.cells()], session.notice().palette))
+            }
             Format::Json | Format::Yaml => printer.item(&view, "")?,
         }
         Ok(())
@@ -167,7 +188,12 @@ async fn follow(session: &Session, connection: &Connection, run_id: &str) -> Res
         Waited::Done(()) => match printer.format {
             Format::Table => waiting::to_end(session, connection, run_id).await,
             Format::Json | Format::Yaml => {
-                let run = crate::client::follow::get(connection, run_id, crate::client::follow::Steps::Omit).await?;
+                let run = crate::client::follow::get(
+                    connection,
+                    run_id,
+                    crate::client::follow::Steps::Omit,
+                )
+                .await?;
                 Ok(waiting::ended(session, &run))
             }
         },
@@ -179,20 +205,38 @@ async fn wait_for_all(
     connection: &Connection,
     started: &[StartedView],
 ) -> Result<Exit, CliError> {
-    let ids = || started.iter().map(|row| row.run_id.as_str()).filter(|id| !id.is_empty());
+    let ids = || {
+        started
+            .iter()
+            .map(|row| row.run_id.as_str())
+            .filter(|id| !id.is_empty())
+    };
     let progress = Progress::bar(session.notice(), ids().count() as u64, "runs closed");
-    let wait = batch::wait(connection, ids(), |tally| progress.set(tally.closed(), &tally.remark()));
+    let wait = batch::wait(connection, ids(), |tally| {
+        progress.set(tally.closed(), &tally.remark())
+    });
     let waited = waiting::interruptible(wait).await?;
     drop(progress);
     match waited {
         Waited::Interrupted => {
-            session.notice().say("\nthe runs go on; nothing was cancelled");
+            session
+                .notice()
+                .say("\nthe runs go on; nothing was cancelled");
             session.notice().next("fulcrum run list");
             Ok(Exit::Interrupted)
         }
         Waited::Done(tally) => {
-            session.notice().say(&format!("{} of {} {}", tally.closed(), tally.total, tally.remark()));
-            Ok(if tally.completed == tally.total { Exit::Ok } else { Exit::Failed })
+            session.notice().say(&format!(
+                "{} of {} {}",
+                tally.closed(),
+                tally.total,
+                tally.remark()
+            ));
+            Ok(if tally.completed == tally.total {
+                Exit::Ok
+            } else {
+                Exit::Failed
+            })
         }
     }
 }

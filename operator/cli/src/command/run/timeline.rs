@@ -61,27 +61,49 @@ impl Timeline {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
         // The run first: events that come in between make the timeline longer than the run knows, never shorter.
-        let run = follow::get(&connection, &self.run, Steps::Include).await?.seen_at(session.now());
+        let run = follow::get(&connection, &self.run, Steps::Include)
+            .await?
+            .seen_at(session.now());
         let stored = events::all(&connection, &self.run).await?;
         let views: Vec<_> = stored.iter().map(EventView::from).collect();
-        let verified = if self.verify { Some(verify(&run, &stored)?) } else { None };
+        let verified = if self.verify {
+            Some(verify(&run, &stored)?)
+        } else {
+            None
+        };
         let printer = session.printer();
         match printer.format {
             Format::Json | Format::Yaml => {
-                printer.document(&Whole { run: &run, events: &views, verified: verified.as_ref() })?;
+                printer.document(&Whole {
+                    run: &run,
+                    events: &views,
+                    verified: verified.as_ref(),
+                })?;
             }
             Format::Table if self.events => printer.list(&views)?,
             Format::Table => printer.line(&self.chart(&run, &views, session))?,
         }
         if let (Format::Table, Some(verified)) = (printer.format, &verified) {
-            printer.line(&format!("verified: {} events, head {}", verified.events, verified.head))?;
+            printer.line(&format!(
+                "verified: {} events, head {}",
+                verified.events, verified.head
+            ))?;
         }
         Ok(Exit::Ok)
     }
 
     fn chart(&self, run: &RunView, events: &[EventView], session: &Session) -> String {
-        let columns = self.width.or_else(terminal_width).unwrap_or(COLUMNS_DEFAULT);
-        draw(run, events, session.now(), columns, session.printer().palette)
+        let columns = self
+            .width
+            .or_else(terminal_width)
+            .unwrap_or(COLUMNS_DEFAULT);
+        draw(
+            run,
+            events,
+            session.now(),
+            columns,
+            session.printer().palette,
+        )
     }
 }
 
@@ -94,9 +116,18 @@ pub fn draw(
     columns: usize,
     palette: Palette,
 ) -> String {
-    let took = run.took().map(|took| format!(" in {took}")).unwrap_or_default();
+    let took = run
+        .took()
+        .map(|took| format!(" in {took}"))
+        .unwrap_or_default();
     let started = run.started_at.map(time::instant).unwrap_or_default();
-    let head = format!("{}  {}  {}{took}  started {started}, {} events", run.run_id, run.workflow, run.status, events.len());
+    let head = format!(
+        "{}  {}  {}{took}  started {started}, {} events",
+        run.run_id,
+        run.workflow,
+        run.status,
+        events.len()
+    );
     let head = palette.paint(Tone::Strong, &safe_text::line(&head));
     match Chart::new(run, events, now) {
         Some(chart) => format!("{head}\n{}", gantt::draw(&chart, columns, palette)),
@@ -111,10 +142,15 @@ pub fn draw(
 pub fn verify(run: &RunView, events: &[Event]) -> Result<Verified, CliError> {
     let id = type_id::decode("run", &run.run_id)
         .ok_or_else(|| CliError::BadAnswer(format!("`{}` is not the id of a run", run.run_id)))?;
-    let expect = if run.is_closed() { Expect::Closed } else { Expect::Open };
+    let expect = if run.is_closed() {
+        Expect::Closed
+    } else {
+        Expect::Open
+    };
     chain::verify(id, events, expect).map_err(|fault| CliError::CheckFailed {
         message: format!("the timeline of {} does not hold: {fault}", run.run_id),
-        fix: "keep a copy of the database before anything else, then compare it with a backup".to_owned(),
+        fix: "keep a copy of the database before anything else, then compare it with a backup"
+            .to_owned(),
     })
 }
 

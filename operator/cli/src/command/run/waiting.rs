@@ -25,7 +25,9 @@ pub enum Waited<T> {
 ///
 /// # Errors
 /// Those of what is waited for.
-pub async fn interruptible<T>(wait: impl Future<Output = Result<T, CliError>>) -> Result<Waited<T>, CliError> {
+pub async fn interruptible<T>(
+    wait: impl Future<Output = Result<T, CliError>>,
+) -> Result<Waited<T>, CliError> {
     tokio::select! {
         outcome = wait => outcome.map(Waited::Done),
         signal = tokio::signal::ctrl_c() => signal
@@ -38,7 +40,11 @@ pub async fn interruptible<T>(wait: impl Future<Output = Result<T, CliError>>) -
 ///
 /// # Errors
 /// When the run cannot be watched.
-pub async fn to_end(session: &Session, connection: &Connection, run_id: &str) -> Result<Exit, CliError> {
+pub async fn to_end(
+    session: &Session,
+    connection: &Connection,
+    run_id: &str,
+) -> Result<Exit, CliError> {
     let progress = Progress::spinner(session.notice(), &format!("{run_id} running"));
     let follow = follow::to_end(connection, run_id, Steps::Omit, |run| {
         progress.set(0, &standing(run));
@@ -65,7 +71,10 @@ pub fn standing(run: &RunView) -> String {
     if run.waiting_for.is_empty() {
         format!("{} {}", run.run_id, run.status)
     } else {
-        format!("{} {}, waits for {}", run.run_id, run.status, run.waiting_for)
+        format!(
+            "{} {}, waits for {}",
+            run.run_id, run.status, run.waiting_for
+        )
     }
 }
 
@@ -75,9 +84,17 @@ pub fn ended(session: &Session, run: &RunView) -> Exit {
     if run.status() == RunStatus::Completed {
         return Exit::Ok;
     }
-    let failure = run.failure.as_ref().map(|failure| format!(": {}", failure.brief())).unwrap_or_default();
+    let failure = run
+        .failure
+        .as_ref()
+        .map(|failure| format!(": {}", failure.brief()))
+        .unwrap_or_default();
     let notice = session.notice();
-    notice.warn(&crate::output::safe_text::line(&format!("{} {}{failure}", run.run_id, run.status().word())));
+    notice.warn(&crate::output::safe_text::line(&format!(
+        "{} {}{failure}",
+        run.run_id,
+        run.status().word()
+    )));
     notice.next(&format!("fulcrum run timeline {}", run.run_id));
     Exit::Failed
 }

@@ -32,7 +32,10 @@ impl Watch {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
         let mut seen = Seen::default();
-        let follow = follow::to_end(&connection, &self.run, Steps::Include, |run| match session.printer().format {
+        let follow = follow::to_end(&connection, &self.run, Steps::Include, |run| match session
+            .printer()
+            .format
+        {
             Format::Table => {
                 seen.tell(session, run);
                 Ok(())
@@ -70,7 +73,10 @@ impl Seen {
         }
         for step in &run.steps {
             if self.steps.get(&step.step_key) != Some(step) {
-                notice.say(&format!("  {}", columns(&[], vec![step.cells()], notice.palette)));
+                notice.say(&format!(
+                    "  {}",
+                    columns(&[], vec![step.cells()], notice.palette)
+                ));
                 self.steps.insert(step.step_key.clone(), step.clone());
             }
         }
