@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 const DRAIN_SECONDS_DEFAULT: u64 = 20;
 
-/// The flags and environment variables of a worker program.
-#[derive(Clone, Debug, Args)]
+/// The flags and environment variables of a worker program. Not `Debug`: the token is a secret.
+#[derive(Clone, Args)]
 pub struct WorkerArgs {
     /// Directory of this worker's key and certificate; made when joining
     #[arg(

@@ -108,6 +108,7 @@ impl SecretSource {
             match std::fs::read_to_string(&path) {
                 // Editors and `echo` end a file with a newline that is not part of the secret.
                 Ok(text) => {
+                    warn_if_readable_by_others(&path);
                     let trimmed = text.strip_suffix('\n').unwrap_or(&text);
                     return Ok(SecretString::from(
                         trimmed.strip_suffix('\r').unwrap_or(trimmed),
@@ -173,6 +174,15 @@ impl Vault {
                 .iter()
                 .map(|(name, value)| (name, value.expose_secret())),
         )
+    }
+}
+
+fn warn_if_readable_by_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let readable =
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0);
+    if readable {
+        tracing::warn!(path = %path.display(), "every user of this machine can read this secret; chmod 600 it");
     }
 }
 

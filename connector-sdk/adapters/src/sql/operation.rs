@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fulcrum_sdk::{Contract, EffectClass, Failure, Idempotency, Sent};
@@ -20,6 +21,8 @@ use crate::template::{ScopeNames, TreeTemplate};
 
 /// Always there, whatever the input.
 const EFFECT_KEY: &str = "effect_key";
+/// Kept back from the time of a call.
+const SPARE: Duration = Duration::from_millis(250);
 
 struct SqlOperation {
     database: Arc<Database>,
@@ -117,7 +120,8 @@ impl Operation for SqlOperation {
             })?,
             returns: self.returns,
             rows_max: self.rows_max,
-            deadline: call.deadline,
+            // The database ends a statement itself, while there is still time to hear it say so.
+            deadline: call.deadline - SPARE.min(call.remaining() / 10),
             key: self.keyed.as_ref().map(|capability| EffectRecord {
                 effect_key: call.context.effect_key().to_owned(),
                 capability: capability.clone(),

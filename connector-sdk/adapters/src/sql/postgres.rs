@@ -73,7 +73,9 @@ impl PostgresDatabase {
         };
         let options = problems
             .keep(place, options)?
-            .application_name("fulcrum-connector");
+            .application_name("fulcrum-connector")
+            // A connection that was left in the middle of a transaction must not hold its locks for ever.
+            .options([("idle_in_transaction_session_timeout", "60s")]);
         let pool = PgPoolOptions::new()
             .max_connections(config.connections_max.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -5,6 +5,7 @@ mod connector;
 mod files;
 mod http;
 mod mail;
+mod manual;
 mod script;
 mod smtp_server;
 mod sql;
