@@ -7,6 +7,7 @@ use std::time::Duration;
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_store::PgStore;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -229,6 +230,28 @@ impl Controller {
         self.store.close().await;
         aborted
     }
+}
+
+/// Runs a controller until `stop`, then drains it.
+///
+/// # Errors
+/// See [`StartError`]; and when something had to be aborted at the shutdown deadline.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
+    let controller = Controller::start(&config).await?;
+    stop.cancelled().await;
+    let aborted = controller.shut_down().await;
+    if aborted.is_empty() { Ok(()) } else { Err(RunError::Aborted(aborted)) }
+}
+
+/// Why a run did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It did not end in time.
+    #[error("aborted at the shutdown deadline: {}", .0.join(", "))]
+    Aborted(Vec<&'static str>),
 }
 
 struct Sockets {

@@ -7,9 +7,11 @@
 //! - [`loops`]: maintenance, one driver; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
 //! - [`engine`]: lanes, dispatch, backstops; [`grpc`]: the services; [`source`]: plans and contracts from the database.
-//! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together.
+//! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together;
+//!   [`bootstrap`]: the first operator.
 
 pub mod app;
+pub mod bootstrap;
 pub mod clock;
 pub mod config;
 pub mod engine;

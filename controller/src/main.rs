@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
-use fulcrum_controller::app::Controller;
+use fulcrum_controller::app;
 use fulcrum_controller::config::{self, Config, Sources};
 use fulcrum_controller::foundation::{self, Foundation};
 use fulcrum_controller::identity::invite::Invitation;
@@ -13,6 +13,7 @@ use fulcrum_controller::identity::{Role, Scope};
 use fulcrum_controller::{shutdown, telemetry};
 use fulcrum_core::time::Millis;
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 
 /// Persists workflow state and audit timelines, and hands out work over mTLS gRPC.
 #[derive(Parser)]
@@ -75,18 +76,26 @@ fn run() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let _telemetry = telemetry::init("fulcrum-controller", &config.telemetry)?;
         match cli.command.unwrap_or(Command::Run) {
-            Command::Run => serve(&config).await,
+            Command::Run => serve(config).await,
             Command::Migrate => migrate(&config).await,
             Command::Invite { name, kind, namespace } => invite(&config, &name, kind, namespace).await,
         }
     })
 }
 
-async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
-    let controller = Box::pin(Controller::start(config)).await?;
-    shutdown::asked_to_end().await.context("signal handlers")?;
-    let aborted = controller.shut_down().await;
-    Ok(if aborted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    let mut running = Box::pin(app::run(config, stop));
+    tokio::select! {
+        ended = &mut running => ended?,
+        signals = shutdown::asked_to_end() => {
+            signals.context("signal handlers")?;
+            asked.cancel();
+            running.await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
