@@ -21,7 +21,13 @@ pub struct Merged {
 
 impl Merged {
     /// Adds a decision after those added before. `run` is the run after it.
-    pub fn add(&mut self, decision: Decision, now: Timestamp, run: &Run, request: Option<&PendingRequest>) {
+    pub fn add(
+        &mut self,
+        decision: Decision,
+        now: Timestamp,
+        run: &Run,
+        request: Option<&PendingRequest>,
+    ) {
         self.decision.absorb(decision, now, run);
         if let Some(request) = request {
             self.requests.push(RequestRecord {
@@ -37,14 +43,20 @@ impl Merged {
     /// Has a decision been added that depends on this task's lease?
     #[must_use]
     pub fn fences(&self, task: TaskId) -> bool {
-        self.decision.fences.iter().any(|fence| fence.lease.task == task)
+        self.decision
+            .fences
+            .iter()
+            .any(|fence| fence.lease.task == task)
             || self.decision.tasks.iter().any(|op| op.task() == task)
     }
 
     /// A payload among those about to be stored.
     #[must_use]
     pub fn payload(&self, id: PayloadId) -> Option<&NewPayload> {
-        self.decision.payloads.iter().find(|new| new.reference.id == id)
+        self.decision
+            .payloads
+            .iter()
+            .find(|new| new.reference.id == id)
     }
 
     /// Mail that the commit writes.
@@ -78,7 +90,8 @@ impl Merged {
         });
         let events: Vec<StoredEvent> = events.collect();
         let snapshot_seq = before.map_or(0, |(_, seq)| seq);
-        let snapshot = (run.last_seq - snapshot_seq >= snapshot_every_events).then(|| run.to_bytes());
+        let snapshot =
+            (run.last_seq - snapshot_seq >= snapshot_every_events).then(|| run.to_bytes());
         Commit {
             id,
             expected: before.map_or(Expected::New, |(head, _)| Expected::Version(head.version)),

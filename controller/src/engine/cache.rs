@@ -37,7 +37,12 @@ impl RunCache {
     /// A cache for at most `runs_max` runs.
     #[must_use]
     pub fn new(runs_max: usize) -> Self {
-        Self { runs: HashMap::new(), order: BTreeMap::new(), clock: 0, runs_max }
+        Self {
+            runs: HashMap::new(),
+            order: BTreeMap::new(),
+            clock: 0,
+            runs_max,
+        }
     }
 
     /// Takes a run out; it comes back by [`RunCache::put`] when its commit went through.
@@ -55,7 +60,9 @@ impl RunCache {
         }
         self.order.insert(self.clock, id);
         while self.runs.len() > self.runs_max {
-            let Some((_, oldest)) = self.order.pop_first() else { break };
+            let Some((_, oldest)) = self.order.pop_first() else {
+                break;
+            };
             self.runs.remove(&oldest);
         }
     }

@@ -28,7 +28,10 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<DefinitionHash>, StoreError>> + Send;
 
     /// All contracts in force in a namespace.
-    fn contracts(&self, namespace: NamespaceId) -> impl Future<Output = Result<Contracts, StoreError>> + Send;
+    fn contracts(
+        &self,
+        namespace: NamespaceId,
+    ) -> impl Future<Output = Result<Contracts, StoreError>> + Send;
 }
 
 /// A cache over a [`Source`]. Plans are immutable and kept (bounded); contracts are refreshed by a loop and on
@@ -45,11 +48,19 @@ impl<C: Source> Catalog<C> {
     /// A cache for at most `plans_max` plans.
     #[must_use]
     pub fn new(source: C, plans_max: usize) -> Self {
-        Self { source, plans: Mutex::default(), contracts: Mutex::default(), plans_max }
+        Self {
+            source,
+            plans: Mutex::default(),
+            contracts: Mutex::default(),
+            plans_max,
+        }
     }
 
     /// The plan of a definition, or why it cannot be had.
-    pub async fn plan(&self, hash: DefinitionHash) -> Result<Result<Arc<Plan>, String>, StoreError> {
+    pub async fn plan(
+        &self,
+        hash: DefinitionHash,
+    ) -> Result<Result<Arc<Plan>, String>, StoreError> {
         if let Some(plan) = lock(&self.plans).get(&hash) {
             return Ok(Ok(Arc::clone(plan)));
         }
@@ -70,7 +81,11 @@ impl<C: Source> Catalog<C> {
     }
 
     /// The newest version of a workflow, always from the source.
-    pub async fn newest(&self, namespace: NamespaceId, workflow: &str) -> Result<Option<DefinitionHash>, StoreError> {
+    pub async fn newest(
+        &self,
+        namespace: NamespaceId,
+        workflow: &str,
+    ) -> Result<Option<DefinitionHash>, StoreError> {
         self.source.newest(namespace, workflow).await
     }
 

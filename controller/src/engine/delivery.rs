@@ -36,24 +36,38 @@ pub struct ClosedOperation {
 
 /// Loads what the grants refer to, in a query for all of them. Only a task that was granted before can have a
 /// journal, so first grants cost no look at the run.
-pub async fn deliveries<S: Store>(store: &S, granted: Vec<GrantedTask>) -> Result<Vec<Delivery>, StoreError> {
+pub async fn deliveries<S: Store>(
+    store: &S,
+    granted: Vec<GrantedTask>,
+) -> Result<Vec<Delivery>, StoreError> {
     if granted.is_empty() {
         return Ok(Vec::new());
     }
     let journals = journals(store, &granted).await?;
     let mut wanted: Vec<PayloadRef> = granted.iter().map(|task| task.input).collect();
     for entries in journals.values() {
-        wanted.extend(entries.iter().filter_map(|entry| entry.result.as_ref().ok().copied().flatten()));
+        wanted.extend(
+            entries
+                .iter()
+                .filter_map(|entry| entry.result.as_ref().ok().copied().flatten()),
+        );
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let payloads: BTreeMap<_, _> =
-        store.payloads(&wanted).await?.into_iter().map(|new| (new.reference.id, new.payload)).collect();
+    let payloads: BTreeMap<_, _> = store
+        .payloads(&wanted)
+        .await?
+        .into_iter()
+        .map(|new| (new.reference.id, new.payload))
+        .collect();
     let find = |run: RunId, reference: PayloadRef| {
         payloads
             .get(&reference.id)
             .cloned()
-            .ok_or_else(|| StoreError::Corrupt { run, problem: format!("payload {} is missing", reference.id) })
+            .ok_or_else(|| StoreError::Corrupt {
+                run,
+                problem: format!("payload {} is missing", reference.id),
+            })
     };
     granted
         .into_iter()
@@ -61,10 +75,16 @@ pub async fn deliveries<S: Store>(store: &S, granted: Vec<GrantedTask>) -> Resul
             let mut journal = Vec::new();
             for entry in journals.get(&task.lease.task).into_iter().flatten() {
                 let result = match &entry.result {
-                    Ok(reference) => Ok(reference.map(|reference| find(task.run, reference)).transpose()?),
+                    Ok(reference) => Ok(reference
+                        .map(|reference| find(task.run, reference))
+                        .transpose()?),
                     Err(failure) => Err(failure.clone()),
                 };
-                journal.push(ClosedOperation { name: entry.name.clone(), input_digest: entry.input_digest, result });
+                journal.push(ClosedOperation {
+                    name: entry.name.clone(),
+                    input_digest: entry.input_digest,
+                    result,
+                });
             }
             Ok(Delivery {
                 input: find(task.run, task.input)?,
@@ -93,6 +113,11 @@ async fn journals<S: Store>(
     }
     Ok(again
         .into_iter()
-        .filter_map(|task| Some((task.lease.task, states.get(&task.run)?.journal_of(&task.step))))
+        .filter_map(|task| {
+            Some((
+                task.lease.task,
+                states.get(&task.run)?.journal_of(&task.step),
+            ))
+        })
         .collect())
 }

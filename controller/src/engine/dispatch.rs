@@ -55,7 +55,10 @@ impl Waker {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Timestamp>> {
         // Each critical section leaves a valid set behind.
-        self.inner.ready.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,8 +94,22 @@ pub struct Dispatcher<S> {
 impl<S: Store> Dispatcher<S> {
     /// A dispatcher that grants leases of `lease` and looks at the database at least every `backstop`.
     #[must_use]
-    pub fn new(store: Arc<S>, clock: Arc<DatabaseClock>, waker: Waker, lease: Millis, backstop: Duration) -> Self {
-        Self { store, clock, waker, lease, backstop, polls: VecDeque::new(), undelivered: BTreeMap::new() }
+    pub fn new(
+        store: Arc<S>,
+        clock: Arc<DatabaseClock>,
+        waker: Waker,
+        lease: Millis,
+        backstop: Duration,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            waker,
+            lease,
+            backstop,
+            polls: VecDeque::new(),
+            undelivered: BTreeMap::new(),
+        }
     }
 
     /// Serves polls until `stop`; then every parked call is answered empty, so that workers go elsewhere at once.
@@ -148,9 +165,14 @@ impl<S: Store> Dispatcher<S> {
 
     fn wake_at(&self, next_backstop: Instant, next_ready: Option<Timestamp>) -> Instant {
         let now = Instant::now();
-        let ready = next_ready.map(|at| now + Duration::from_millis(at.since(self.clock.now()).0 + 1));
+        let ready =
+            next_ready.map(|at| now + Duration::from_millis(at.since(self.clock.now()).0 + 1));
         let deadline = self.polls.iter().map(|poll| poll.deadline).min();
-        [Some(next_backstop), ready, deadline].into_iter().flatten().min().unwrap_or(next_backstop)
+        [Some(next_backstop), ready, deadline]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(next_backstop)
     }
 
     fn park(&mut self, poll: Poll) {
@@ -208,13 +230,18 @@ impl<S: Store> Dispatcher<S> {
         let mut parked = VecDeque::with_capacity(self.polls.len());
         for poll in self.polls.drain(..) {
             let tasks: Vec<GrantedTask> = match granted.get_mut(&poll.worker) {
-                Some(queue) => queue.drain(..queue.len().min(poll.slots as usize)).collect(),
+                Some(queue) => queue
+                    .drain(..queue.len().min(poll.slots as usize))
+                    .collect(),
                 None => Vec::new(),
             };
             if tasks.is_empty() {
                 parked.push_back(poll);
             } else if let Err(tasks) = poll.reply.send(tasks) {
-                self.undelivered.entry(poll.worker).or_default().extend(tasks);
+                self.undelivered
+                    .entry(poll.worker)
+                    .or_default()
+                    .extend(tasks);
             }
         }
         self.polls = parked;

@@ -147,9 +147,14 @@ impl Namer {
     /// Checks a payload and names it.
     pub fn name(&mut self, payload: Payload) -> Result<NewPayload, EngineError> {
         if payload.data.len() as u64 > u64::from(self.bytes_max) {
-            return Err(EngineError::PayloadTooLarge { max: self.bytes_max, actual: payload.data.len() as u64 });
+            return Err(EngineError::PayloadTooLarge {
+                max: self.bytes_max,
+                actual: payload.data.len() as u64,
+            });
         }
-        payload.to_value().map_err(|e| EngineError::PayloadInvalid(e.to_string()))?;
+        payload
+            .to_value()
+            .map_err(|e| EngineError::PayloadInvalid(e.to_string()))?;
         self.count += 1;
         Ok(payload.named(self.run, &self.entropy, self.count))
     }
@@ -158,13 +163,22 @@ impl Namer {
 impl<S: Store, C: Source> Engine<S, C> {
     /// Names payloads for a command to `run`.
     pub fn namer(&self, run: RunId) -> Result<Namer, EngineError> {
-        Ok(Namer { run, entropy: entropy()?, count: 0, bytes_max: self.limits.payload_bytes_max })
+        Ok(Namer {
+            run,
+            entropy: entropy()?,
+            count: 0,
+            bytes_max: self.limits.payload_bytes_max,
+        })
     }
 
     /// Starts a root run, or finds the one that the same request or key started before.
     pub async fn start(&self, request: StartRequest) -> Result<Started, EngineError> {
         let shard = shard_for(&request)?;
-        let random = u64::from_be_bytes(entropy()?[..8].try_into().expect("eight of thirty-two bytes"));
+        let random = u64::from_be_bytes(
+            entropy()?[..8]
+                .try_into()
+                .expect("eight of thirty-two bytes"),
+        );
         let run = RunId::new(self.clock.now(), shard, random);
         let new_payload = match request.input {
             Some(input) => Some(self.namer(run)?.name(input)?),
@@ -184,12 +198,20 @@ impl<S: Store, C: Source> Engine<S, C> {
             idempotency_key: request.idempotency_key,
             trace: request.trace,
         };
-        let command =
-            Command { run, actor: request.actor, trace: request.trace, kind: CommandKind::Start(Box::new(start)) };
-        let pending = request.request.map(|client| pending(request.namespace, shard, client));
+        let command = Command {
+            run,
+            actor: request.actor,
+            trace: request.trace,
+            kind: CommandKind::Start(Box::new(start)),
+        };
+        let pending = request
+            .request
+            .map(|client| pending(request.namespace, shard, client));
         match self.submit(command, run, pending).await {
             Ok(_) => Ok(Started::Now(run)),
-            Err(EngineError::Lane(LaneError::Duplicate(record))) => Ok(Started::Earlier(record.run)),
+            Err(EngineError::Lane(LaneError::Duplicate(record))) => {
+                Ok(Started::Earlier(record.run))
+            }
             Err(EngineError::Lane(LaneError::KeyTaken(holder))) => Ok(Started::Earlier(holder)),
             Err(error) => Err(error),
         }
@@ -206,7 +228,8 @@ impl<S: Store, C: Source> Engine<S, C> {
             Some(payload) => Some(self.namer(to.run)?.name(payload)?),
             None => None,
         };
-        self.address(to, CommandKind::Signal { name, payload }).await
+        self.address(to, CommandKind::Signal { name, payload })
+            .await
     }
 
     /// Asks a run to end. Asking a closed run is an error; asking twice is not.
@@ -226,12 +249,20 @@ impl<S: Store, C: Source> Engine<S, C> {
         let approve = match verdict {
             Decided::Rejected => Approve::No,
             Decided::Approved { edited: None } => Approve::Yes { edited: None },
-            Decided::Approved { edited: Some(edited) } => {
-                Approve::Yes { edited: Some(self.namer(to.run)?.name(edited)?) }
-            }
+            Decided::Approved {
+                edited: Some(edited),
+            } => Approve::Yes {
+                edited: Some(self.namer(to.run)?.name(edited)?),
+            },
         };
-        let decide = DecideReview { review, approve, shown, comment };
-        self.address(to, CommandKind::DecideReview(Box::new(decide))).await
+        let decide = DecideReview {
+            review,
+            approve,
+            shown,
+            comment,
+        };
+        self.address(to, CommandKind::DecideReview(Box::new(decide)))
+            .await
     }
 
     /// Parks a lease call and answers with granted tasks, or with none when `wait` is over.
@@ -248,7 +279,14 @@ impl<S: Store, C: Source> Engine<S, C> {
         }
         let (reply, granted) = oneshot::channel();
         let slots = slots.min(self.limits.lease_batch_max);
-        let poll = Poll { worker, namespace, capabilities, slots, deadline: Instant::now() + wait, reply };
+        let poll = Poll {
+            worker,
+            namespace,
+            capabilities,
+            slots,
+            deadline: Instant::now() + wait,
+            reply,
+        };
         self.polls.try_send(poll).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => LaneError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => LaneError::Draining,
@@ -258,8 +296,18 @@ impl<S: Store, C: Source> Engine<S, C> {
     }
 
     /// Extends leases, in order of `tokens`.
-    pub async fn heartbeat(&self, worker: WorkerId, tokens: &[LeaseToken]) -> Result<Vec<BeatOutcome>, EngineError> {
-        let beats: Vec<Beat> = tokens.iter().map(|token| Beat { lease: token.lease, worker }).collect();
+    pub async fn heartbeat(
+        &self,
+        worker: WorkerId,
+        tokens: &[LeaseToken],
+    ) -> Result<Vec<BeatOutcome>, EngineError> {
+        let beats: Vec<Beat> = tokens
+            .iter()
+            .map(|token| Beat {
+                lease: token.lease,
+                worker,
+            })
+            .collect();
         Ok(self.store.heartbeat(&beats, self.lease).await?)
     }
 
@@ -271,11 +319,29 @@ impl<S: Store, C: Source> Engine<S, C> {
         outcome: ReportOutcome,
         trace: Option<TraceContext>,
     ) -> Result<(), EngineError> {
-        let grant = Grant { worker, lease_seq: token.lease.seq, granted_at: token.granted_at };
-        let report = Report { step: token.step, lease: token.lease, grant, outcome };
+        let grant = Grant {
+            worker,
+            lease_seq: token.lease.seq,
+            granted_at: token.granted_at,
+        };
+        let report = Report {
+            step: token.step,
+            lease: token.lease,
+            grant,
+            outcome,
+        };
         let kind = CommandKind::Report(Box::new(report));
-        let command = Command { run: token.run, actor: Actor::Worker(worker), trace, kind };
-        self.submit(command, token.root, None).await.map(|_| ())
+        let command = Command {
+            run: token.run,
+            actor: Actor::Worker(worker),
+            trace,
+            kind,
+        };
+        match self.submit(command, token.root, None).await {
+            // A repeated report gets the answer that the first one got.
+            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Records completed operations of a task's journal.
@@ -286,8 +352,17 @@ impl<S: Store, C: Source> Engine<S, C> {
         operations: Vec<(String, [u8; 32], NewPayload)>,
         trace: Option<TraceContext>,
     ) -> Result<(), EngineError> {
-        let kind = CommandKind::AppendJournal(AppendJournal { step: token.step, lease: token.lease, operations });
-        let command = Command { run: token.run, actor: Actor::Worker(worker), trace, kind };
+        let kind = CommandKind::AppendJournal(AppendJournal {
+            step: token.step,
+            lease: token.lease,
+            operations,
+        });
+        let command = Command {
+            run: token.run,
+            actor: Actor::Worker(worker),
+            trace,
+            kind,
+        };
         self.submit(command, token.root, None).await.map(|_| ())
     }
 
@@ -315,7 +390,13 @@ impl<S: Store, C: Source> Engine<S, C> {
         namespace: NamespaceId,
         run: RunId,
     ) -> Result<(fulcrum_core::run::Run, RunHead), EngineError> {
-        let loaded = self.store.load(&[run]).await?.pop().flatten().ok_or(EngineError::RunNotFound(run))?;
+        let loaded = self
+            .store
+            .load(&[run])
+            .await?
+            .pop()
+            .flatten()
+            .ok_or(EngineError::RunNotFound(run))?;
         if loaded.head.namespace != namespace {
             return Err(EngineError::RunNotFound(run));
         }
@@ -324,12 +405,24 @@ impl<S: Store, C: Source> Engine<S, C> {
     }
 
     async fn address(&self, to: Addressed, kind: CommandKind) -> Result<(), EngineError> {
-        let head = self.store.heads(&[to.run]).await?.pop().ok_or(EngineError::RunNotFound(to.run))?;
+        let head = self
+            .store
+            .heads(&[to.run])
+            .await?
+            .pop()
+            .ok_or(EngineError::RunNotFound(to.run))?;
         if head.namespace != to.namespace {
             return Err(EngineError::RunNotFound(to.run));
         }
-        let pending = to.request.map(|client| pending(to.namespace, to.run.shard(), client));
-        let command = Command { run: to.run, actor: to.actor, trace: to.trace, kind };
+        let pending = to
+            .request
+            .map(|client| pending(to.namespace, to.run.shard(), client));
+        let command = Command {
+            run: to.run,
+            actor: to.actor,
+            trace: to.trace,
+            kind,
+        };
         match self.submit(command, head.root, pending).await {
             Ok(_) | Err(EngineError::Lane(LaneError::Duplicate(_))) => Ok(()),
             Err(error) => Err(error),
@@ -385,7 +478,6 @@ pub enum Decided {
     Rejected,
 }
 
-
 fn replay(record: fulcrum_core::store::RequestRecord, pending: &PendingRequest) -> EngineError {
     if record.digest == pending.digest {
         LaneError::Duplicate(Box::new(record)).into()
@@ -395,7 +487,14 @@ fn replay(record: fulcrum_core::store::RequestRecord, pending: &PendingRequest) 
 }
 
 fn pending(namespace: NamespaceId, shard: Shard, client: ClientRequest) -> PendingRequest {
-    PendingRequest { namespace, key: RequestKey { shard, id: client.id }, digest: client.digest }
+    PendingRequest {
+        namespace,
+        key: RequestKey {
+            shard,
+            id: client.id,
+        },
+        digest: client.digest,
+    }
 }
 
 /// A repeated request and a repeated key must meet in one shard, where they are unique.
@@ -407,7 +506,9 @@ fn shard_for(request: &StartRequest) -> Result<Shard, EngineError> {
         (None, None) => entropy()?,
     };
     let low = u64::from_be_bytes(seed[..8].try_into().expect("eight of thirty-two bytes"));
-    Ok(Shard(u16::try_from(low % shards).expect("a namespace has at most 4,096 shards")))
+    Ok(Shard(
+        u16::try_from(low % shards).expect("a namespace has at most 4,096 shards"),
+    ))
 }
 
 fn entropy() -> Result<[u8; 32], EngineError> {

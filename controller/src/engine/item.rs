@@ -79,7 +79,13 @@ impl Item {
     /// An internal command that nobody waits for.
     #[must_use]
     pub fn internal(command: Command, root: RunId) -> Self {
-        Self { command, root, request: None, reply: None, conflicts: 0 }
+        Self {
+            command,
+            root,
+            request: None,
+            reply: None,
+            conflicts: 0,
+        }
     }
 
     /// Tells whoever waits.

@@ -9,7 +9,9 @@ use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{Commit, CommitOutcome, FlushReport, JoinKey, LoadedRun, RunHead, Store, StoreError};
+use fulcrum_core::store::{
+    Commit, CommitOutcome, FlushReport, JoinKey, LoadedRun, RunHead, Store, StoreError,
+};
 use fulcrum_core::task::TaskOp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -69,7 +71,17 @@ impl<S: Store, C: Source> Lane<S, C> {
         options: LaneOptions,
     ) -> Self {
         let cache = RunCache::new(options.cached_runs_max);
-        Self { store, catalog, clock, hub, waker, reassertion, options, cache, backlog: VecDeque::new() }
+        Self {
+            store,
+            catalog,
+            clock,
+            hub,
+            waker,
+            reassertion,
+            options,
+            cache,
+            backlog: VecDeque::new(),
+        }
     }
 
     /// Works until `stop` is cancelled and everything queued by then is answered. Internal follow-ups that are still
@@ -155,7 +167,10 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// Groups a batch by run and loads what is not cached.
-    async fn open(&mut self, batch: Vec<Item>) -> Result<BTreeMap<RunId, Work>, (StoreError, Vec<Item>)> {
+    async fn open(
+        &mut self,
+        batch: Vec<Item>,
+    ) -> Result<BTreeMap<RunId, Work>, (StoreError, Vec<Item>)> {
         let mut groups: BTreeMap<RunId, Vec<Item>> = BTreeMap::new();
         for item in batch {
             groups.entry(item.command.run).or_default().push(item);
@@ -168,7 +183,8 @@ impl<S: Store, C: Source> Lane<S, C> {
                     cached.insert(*run, found);
                 }
                 // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
-                None if items[0].conflicts == 0 && matches!(items[0].command.kind, CommandKind::Start(_)) => {}
+                None if items[0].conflicts == 0
+                    && matches!(items[0].command.kind, CommandKind::Start(_)) => {}
                 None => missing.push(*run),
             }
         }
@@ -206,15 +222,26 @@ impl<S: Store, C: Source> Lane<S, C> {
         for loaded in self.store.load(missing).await?.into_iter().flatten() {
             let id = loaded.head.run;
             match restore(loaded) {
-                Ok((run, head, snapshot_seq)) => match self.catalog.plan(run.origin.definition).await? {
-                    Ok(plan) => {
-                        let payloads = BTreeMap::new();
-                        runs.push((id, CachedRun { run: Arc::new(run), head, plan, snapshot_seq, payloads }));
+                Ok((run, head, snapshot_seq)) => {
+                    match self.catalog.plan(run.origin.definition).await? {
+                        Ok(plan) => {
+                            let payloads = BTreeMap::new();
+                            runs.push((
+                                id,
+                                CachedRun {
+                                    run: Arc::new(run),
+                                    head,
+                                    plan,
+                                    snapshot_seq,
+                                    payloads,
+                                },
+                            ));
+                        }
+                        Err(problem) => {
+                            corrupt.insert(id, StoreError::Corrupt { run: id, problem });
+                        }
                     }
-                    Err(problem) => {
-                        corrupt.insert(id, StoreError::Corrupt { run: id, problem });
-                    }
-                },
+                }
                 Err(error) => {
                     corrupt.insert(id, error);
                 }
@@ -229,21 +256,33 @@ impl<S: Store, C: Source> Lane<S, C> {
             match work.advance(self.clock.now()) {
                 Want::Nothing => return Ok(()),
                 Want::Plan(hash) => work.give_plan(self.catalog.plan(hash).await?),
-                Want::Contracts(namespace) => work.give_contracts(self.catalog.contracts(namespace).await?),
+                Want::Contracts(namespace) => {
+                    work.give_contracts(self.catalog.contracts(namespace).await?)
+                }
                 Want::Needs(namespace, needs) => {
                     let references: Vec<_> = needs.payloads.into_iter().collect();
                     if !references.is_empty() {
                         for new in self.store.payloads(&references).await? {
-                            let value = new.payload.to_value().map_err(|e| StoreError::Corrupt {
-                                run: work.run,
-                                problem: format!("payload {} is not JSON: {e}", new.reference.id),
-                            })?;
-                            work.inputs_mut().payloads.insert(new.reference.id, Arc::new(value));
+                            let value =
+                                new.payload.to_value().map_err(|e| StoreError::Corrupt {
+                                    run: work.run,
+                                    problem: format!(
+                                        "payload {} is not JSON: {e}",
+                                        new.reference.id
+                                    ),
+                                })?;
+                            work.inputs_mut()
+                                .payloads
+                                .insert(new.reference.id, Arc::new(value));
                         }
                     }
                     for step in needs.joins {
                         let root = work.root();
-                        let key = JoinKey { run: work.run, root, step: step.clone() };
+                        let key = JoinKey {
+                            run: work.run,
+                            root,
+                            step: step.clone(),
+                        };
                         let outputs = self.store.join_outputs(&key).await?;
                         work.inputs_mut().joins.insert(step, outputs);
                     }
@@ -259,7 +298,12 @@ impl<S: Store, C: Source> Lane<S, C> {
     async fn commit(&mut self, commits: Vec<Commit>, works: Vec<Work>) {
         let heads: Vec<(RunHead, Option<u64>)> = commits
             .iter()
-            .map(|commit| (commit.head.clone(), commit.snapshot.as_ref().map(|_| commit.head.last_seq)))
+            .map(|commit| {
+                (
+                    commit.head.clone(),
+                    commit.snapshot.as_ref().map(|_| commit.head.last_seq),
+                )
+            })
             .collect();
         let outcomes = match self.flush(commits).await {
             Ok(outcomes) => outcomes,
@@ -276,10 +320,10 @@ impl<S: Store, C: Source> Lane<S, C> {
                 Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
                 Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
                 Ok(CommitOutcome::Duplicate(record)) => {
-                    let (taken, rest): (Vec<Item>, Vec<Item>) = work
-                        .into_items()
-                        .into_iter()
-                        .partition(|item| item.request.as_ref().is_some_and(|r| r.key == record.key));
+                    let (taken, rest): (Vec<Item>, Vec<Item>) =
+                        work.into_items().into_iter().partition(|item| {
+                            item.request.as_ref().is_some_and(|r| r.key == record.key)
+                        });
                     for item in taken {
                         item.answer(Err(LaneError::Duplicate(Box::new(record.clone()))));
                     }
@@ -299,13 +343,22 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
-    async fn flush(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<CommitOutcome, StoreError>>, StoreError> {
+    async fn flush(
+        &mut self,
+        commits: Vec<Commit>,
+    ) -> Result<Vec<Result<CommitOutcome, StoreError>>, StoreError> {
         const RETRIES_MAX: u32 = 3;
         let mut retries = 0;
         loop {
             let sent_at = clock::monotonic();
             match self.store.flush(commits.clone()).await {
-                Ok(report) => return Ok(self.after_flush(report, sent_at).into_iter().map(Ok).collect()),
+                Ok(report) => {
+                    return Ok(self
+                        .after_flush(report, sent_at)
+                        .into_iter()
+                        .map(Ok)
+                        .collect());
+                }
                 Err(StoreError::Retry(reason)) if retries < RETRIES_MAX => {
                     retries += 1;
                     tracing::debug!(%reason, retries, "flush repeated");
@@ -330,8 +383,14 @@ impl<S: Store, C: Source> Lane<S, C> {
 
     fn after_flush(&mut self, report: FlushReport, sent_at: Instant) -> Vec<CommitOutcome> {
         let received_at = clock::monotonic();
-        if let Some(jump) = self.clock.observe(report.now, received_at, received_at - sent_at) {
-            tracing::error!(?jump, "a clock jumped; holders of leases may re-assert them before anything is reaped");
+        if let Some(jump) = self
+            .clock
+            .observe(report.now, received_at, received_at - sent_at)
+        {
+            tracing::error!(
+                ?jump,
+                "a clock jumped; holders of leases may re-assert them before anything is reaped"
+            );
             self.reassertion.open();
         }
         for mail in report.join_mail {
@@ -360,7 +419,13 @@ impl<S: Store, C: Source> Lane<S, C> {
         for mail in &mail {
             self.follow_up(mail);
         }
-        self.hub.publish(run, Seen { version: head.version, status: head.status });
+        self.hub.publish(
+            run,
+            Seen {
+                version: head.version,
+                status: head.status,
+            },
+        );
         let closed = head.status.is_closed();
         let cached = work.settle(head, snapshot_seq);
         if !closed {
@@ -370,7 +435,8 @@ impl<S: Store, C: Source> Lane<S, C> {
 
     fn follow_up(&mut self, mail: &Mail) {
         if self.backlog.len() < self.options.backlog_items_max {
-            self.backlog.push_back(Item::internal(deliver(mail), mail.root));
+            self.backlog
+                .push_back(Item::internal(deliver(mail), mail.root));
         }
     }
 
@@ -401,7 +467,10 @@ pub fn deliver(mail: &Mail) -> Command {
         run: mail.to,
         actor: Actor::Run(mail.from),
         trace: None,
-        kind: CommandKind::Mail { id: mail.id, body: mail.body.clone() },
+        kind: CommandKind::Mail {
+            id: mail.id,
+            body: mail.body.clone(),
+        },
     }
 }
 
@@ -422,12 +491,20 @@ pub fn restore(loaded: LoadedRun) -> Result<(Run, RunHead, u64), StoreError> {
         chain = event.hash;
         match &mut run {
             Some(run) => run.evolve(&envelope),
-            None => run = Some(Run::from_started(id, &envelope).ok_or_else(|| corrupt("the first event is not RunStarted".into()))?),
+            None => {
+                run = Some(
+                    Run::from_started(id, &envelope)
+                        .ok_or_else(|| corrupt("the first event is not RunStarted".into()))?,
+                )
+            }
         }
     }
     let run = run.ok_or_else(|| corrupt("the run has no events".into()))?;
     if chain != loaded.head.chain || run.last_seq != loaded.head.last_seq {
-        return Err(corrupt(format!("the run row is at event {}, the timeline at {}", loaded.head.last_seq, run.last_seq)));
+        return Err(corrupt(format!(
+            "the run row is at event {}, the timeline at {}",
+            loaded.head.last_seq, run.last_seq
+        )));
     }
     Ok((run, loaded.head, snapshot_seq))
 }

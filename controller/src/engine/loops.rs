@@ -48,7 +48,11 @@ impl<S: Store> Loop for Fire<S> {
     async fn tick(&mut self) -> Result<Progress, TickError> {
         let fired = self.0.sweep().await? as u64;
         // Whatever is left over is due as well; an empty sweep waits for the period.
-        Ok(if fired > 0 { Progress::more(fired) } else { Progress::done(0) })
+        Ok(if fired > 0 {
+            Progress::more(fired)
+        } else {
+            Progress::done(0)
+        })
     }
 }
 
@@ -68,7 +72,13 @@ impl<S: Store, C: Source> Loop for Refresh<S, C> {
         let watched = self.hub.watched();
         if !watched.is_empty() {
             for head in self.store.heads(&watched).await? {
-                self.hub.publish(head.run, Seen { version: head.version, status: head.status });
+                self.hub.publish(
+                    head.run,
+                    Seen {
+                        version: head.version,
+                        status: head.status,
+                    },
+                );
             }
         }
         Ok(Progress::done(watched.len() as u64))

@@ -22,18 +22,33 @@ impl<S: Store> Mailroom<S> {
     /// Delivers mail that has lain for `older_than`, at most `batch_rows_max` a sweep.
     #[must_use]
     pub fn new(store: Arc<S>, router: Router, older_than: Millis, batch_rows_max: u32) -> Self {
-        Self { store, router, older_than, batch_rows_max }
+        Self {
+            store,
+            router,
+            older_than,
+            batch_rows_max,
+        }
     }
 
     /// One sweep; returns how many pieces were delivered.
     pub async fn sweep(&mut self) -> Result<usize, StoreError> {
-        let pending = self.store.pending_mail(self.older_than, self.batch_rows_max).await?;
-        let outcomes = join_all(pending.iter().map(|mail| self.router.settle(deliver(mail), mail.root))).await;
+        let pending = self
+            .store
+            .pending_mail(self.older_than, self.batch_rows_max)
+            .await?;
+        let outcomes = join_all(
+            pending
+                .iter()
+                .map(|mail| self.router.settle(deliver(mail), mail.root)),
+        )
+        .await;
         let mut delivered = 0;
         for (mail, outcome) in pending.iter().zip(outcomes) {
             match outcome {
                 Ok(_) => delivered += 1,
-                Err(error) => tracing::debug!(%error, mail = %mail.id, "mail stays for the next sweep"),
+                Err(error) => {
+                    tracing::debug!(%error, mail = %mail.id, "mail stays for the next sweep")
+                }
             }
         }
         Ok(delivered)

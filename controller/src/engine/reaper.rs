@@ -30,7 +30,10 @@ impl Reassertion {
     /// A window that is open now, and each time it is opened, for `length`.
     #[must_use]
     pub fn open_for(length: Duration) -> Self {
-        Self { length, until: Arc::new(Mutex::new(clock::monotonic() + length)) }
+        Self {
+            length,
+            until: Arc::new(Mutex::new(clock::monotonic() + length)),
+        }
     }
 
     /// Opens the window (again), from now on.
@@ -61,27 +64,61 @@ pub struct Reaper<S> {
 impl<S: Store> Reaper<S> {
     /// A reaper that respects the window.
     #[must_use]
-    pub fn new(store: Arc<S>, router: Router, reassertion: Reassertion, batch_rows_max: u32) -> Self {
-        Self { store, router, reassertion, batch_rows_max, last_contact: None }
+    pub fn new(
+        store: Arc<S>,
+        router: Router,
+        reassertion: Reassertion,
+        batch_rows_max: u32,
+    ) -> Self {
+        Self {
+            store,
+            router,
+            reassertion,
+            batch_rows_max,
+            last_contact: None,
+        }
     }
 
     /// One sweep; returns how many commands were committed.
     pub async fn sweep(&mut self) -> Result<usize, StoreError> {
         let due = self.store.due_tasks(self.batch_rows_max).await?;
         let now = clock::monotonic();
-        if self.last_contact.is_some_and(|last| now - last > self.reassertion.length) {
-            tracing::warn!("out of touch for longer than a lease; holders may re-assert before anything is reaped");
+        if self
+            .last_contact
+            .is_some_and(|last| now - last > self.reassertion.length)
+        {
+            tracing::warn!(
+                "out of touch for longer than a lease; holders may re-assert before anything is reaped"
+            );
             self.reassertion.open();
         }
         self.last_contact = Some(now);
         let in_window = self.reassertion.is_open();
-        let commands = due.into_iter().filter(|row| !(in_window && leased(row))).map(|row| {
-            let (run, root) = (row.run, row.root);
-            let kind = CommandKind::TaskDue(TaskDue { step: row.step.clone(), seen: row });
-            (Command { run, actor: Actor::System, trace: None, kind }, root)
-        });
-        let outcomes = join_all(commands.map(|(command, root)| self.router.settle(command, root))).await;
-        Ok(outcomes.into_iter().filter(|outcome| reaped(outcome.as_ref().err())).count())
+        let commands = due
+            .into_iter()
+            .filter(|row| !(in_window && leased(row)))
+            .map(|row| {
+                let (run, root) = (row.run, row.root);
+                let kind = CommandKind::TaskDue(TaskDue {
+                    step: row.step.clone(),
+                    seen: row,
+                });
+                (
+                    Command {
+                        run,
+                        actor: Actor::System,
+                        trace: None,
+                        kind,
+                    },
+                    root,
+                )
+            });
+        let outcomes =
+            join_all(commands.map(|(command, root)| self.router.settle(command, root))).await;
+        Ok(outcomes
+            .into_iter()
+            .filter(|outcome| reaped(outcome.as_ref().err()))
+            .count())
     }
 }
 

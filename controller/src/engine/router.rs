@@ -19,7 +19,9 @@ impl Router {
     #[must_use]
     pub fn new(lanes: Vec<mpsc::Sender<Item>>) -> Self {
         assert!(!lanes.is_empty(), "a router needs a lane");
-        Self { lanes: lanes.into() }
+        Self {
+            lanes: lanes.into(),
+        }
     }
 
     /// Queues a command and waits until it has committed or was refused. A full queue refuses at once.
@@ -30,26 +32,46 @@ impl Router {
         request: Option<PendingRequest>,
     ) -> Result<Accepted, LaneError> {
         let (reply, answer) = oneshot::channel();
-        let item = Item { command, root, request, reply: Some(reply), conflicts: 0 };
+        let item = Item {
+            command,
+            root,
+            request,
+            reply: Some(reply),
+            conflicts: 0,
+        };
         self.lane(root).try_send(item).map_err(refusal)?;
         answer.await.unwrap_or(Err(LaneError::Draining))
     }
 
     /// Queues an internal command if there is room. What finds no room is found again by the loops.
     pub fn offer(&self, command: Command, root: RunId) -> Result<(), LaneError> {
-        self.lane(root).try_send(Item::internal(command, root)).map_err(refusal)
+        self.lane(root)
+            .try_send(Item::internal(command, root))
+            .map_err(refusal)
     }
 
     /// Queues an internal command and waits for its outcome, however full the lane: for loops, which must not outrun
     /// the lanes.
     pub async fn settle(&self, command: Command, root: RunId) -> Result<Settled, LaneError> {
         let (reply, answer) = oneshot::channel();
-        let item = Item { command, root, request: None, reply: Some(reply), conflicts: 0 };
-        self.lane(root).send(item).await.map_err(|_| LaneError::Draining)?;
+        let item = Item {
+            command,
+            root,
+            request: None,
+            reply: Some(reply),
+            conflicts: 0,
+        };
+        self.lane(root)
+            .send(item)
+            .await
+            .map_err(|_| LaneError::Draining)?;
         match answer.await.unwrap_or(Err(LaneError::Draining)) {
             Ok(_) => Ok(Settled::Committed),
             Err(LaneError::Rejected(
-                Rejection::Stale(_) | Rejection::RunClosed(_) | Rejection::AlreadyStarted(_) | Rejection::LeaseLost(_),
+                Rejection::Stale(_)
+                | Rejection::RunClosed(_)
+                | Rejection::AlreadyStarted(_)
+                | Rejection::LeaseLost(_),
             )) => Ok(Settled::Meaningless),
             Err(e) => Err(e),
         }

@@ -80,27 +80,95 @@ pub fn start<S: Store, C: Source>(
             reassertion.clone(),
             lane_options,
         );
-        tasks.spawn(Stage::Lanes, "lane", lane.run(queue, tasks.begins(Stage::Lanes)));
+        tasks.spawn(
+            Stage::Lanes,
+            "lane",
+            lane.run(queue, tasks.begins(Stage::Lanes)),
+        );
         sender
     });
     let router = Router::new(lanes.collect());
     let lease = Millis(options.lease.ttl_ms);
     let (polls, arrivals) = mpsc::channel(POLLS_QUEUED_MAX);
     let backstop = Duration::from_millis(options.loops.tick_ms);
-    let dispatcher = Dispatcher::new(Arc::clone(&store), Arc::clone(&clock), waker, lease, backstop);
-    tasks.spawn(Stage::Polls, "dispatcher", dispatcher.run(arrivals, tasks.begins(Stage::Polls)));
+    let dispatcher = Dispatcher::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        waker,
+        lease,
+        backstop,
+    );
+    tasks.spawn(
+        Stage::Polls,
+        "dispatcher",
+        dispatcher.run(arrivals, tasks.begins(Stage::Polls)),
+    );
 
     let pace = |ms: u64| Pace::every(Duration::from_millis(ms));
     let loops = &options.loops;
     let stop = || tasks.begins(Stage::Loops);
-    let reaper = Reaper::new(Arc::clone(&store), router.clone(), reassertion, SWEEP_ROWS_MAX);
-    tasks.spawn(Stage::Loops, "reaper", drive(Reap(reaper), pace(loops.reaper_ms), Arc::clone(board), stop()));
+    let reaper = Reaper::new(
+        Arc::clone(&store),
+        router.clone(),
+        reassertion,
+        SWEEP_ROWS_MAX,
+    );
+    tasks.spawn(
+        Stage::Loops,
+        "reaper",
+        drive(
+            Reap(reaper),
+            pace(loops.reaper_ms),
+            Arc::clone(board),
+            stop(),
+        ),
+    );
     let timers = Timers::new(Arc::clone(&store), router.clone(), SWEEP_ROWS_MAX);
-    tasks.spawn(Stage::Loops, "timers", drive(Fire(timers), pace(loops.timers_ms), Arc::clone(board), stop()));
-    let mail = Mailroom::new(Arc::clone(&store), router.clone(), Millis(loops.mail_ms), SWEEP_ROWS_MAX);
-    tasks.spawn(Stage::Loops, "mail", drive(Deliver(mail), pace(loops.mail_ms), Arc::clone(board), stop()));
-    let refresh = Refresh { store: Arc::clone(&store), catalog: Arc::clone(&catalog), hub: hub.clone() };
-    tasks.spawn(Stage::Loops, "refresh", drive(refresh, pace(loops.tick_ms), Arc::clone(board), stop()));
+    tasks.spawn(
+        Stage::Loops,
+        "timers",
+        drive(
+            Fire(timers),
+            pace(loops.timers_ms),
+            Arc::clone(board),
+            stop(),
+        ),
+    );
+    let mail = Mailroom::new(
+        Arc::clone(&store),
+        router.clone(),
+        Millis(loops.mail_ms),
+        SWEEP_ROWS_MAX,
+    );
+    tasks.spawn(
+        Stage::Loops,
+        "mail",
+        drive(
+            Deliver(mail),
+            pace(loops.mail_ms),
+            Arc::clone(board),
+            stop(),
+        ),
+    );
+    let refresh = Refresh {
+        store: Arc::clone(&store),
+        catalog: Arc::clone(&catalog),
+        hub: hub.clone(),
+    };
+    tasks.spawn(
+        Stage::Loops,
+        "refresh",
+        drive(refresh, pace(loops.tick_ms), Arc::clone(board), stop()),
+    );
 
-    Arc::new(Engine { store, catalog, router, hub, clock, polls, lease, limits: options.limits })
+    Arc::new(Engine {
+        store,
+        catalog,
+        router,
+        hub,
+        clock,
+        polls,
+        lease,
+        limits: options.limits,
+    })
 }

@@ -21,15 +21,28 @@ impl<S: Store> Timers<S> {
     /// Fires at most `batch_rows_max` timers a sweep.
     #[must_use]
     pub fn new(store: Arc<S>, router: Router, batch_rows_max: u32) -> Self {
-        Self { store, router, batch_rows_max }
+        Self {
+            store,
+            router,
+            batch_rows_max,
+        }
     }
 
     /// One sweep; returns how many timers fired.
     pub async fn sweep(&mut self) -> Result<usize, StoreError> {
         let due = self.store.due_timers(self.batch_rows_max).await?;
         let commands = due.iter().map(|timer| {
-            let kind = CommandKind::TimerFired { timer: timer.timer, step: timer.step.clone(), purpose: timer.purpose };
-            let command = Command { run: timer.run, actor: Actor::System, trace: None, kind };
+            let kind = CommandKind::TimerFired {
+                timer: timer.timer,
+                step: timer.step.clone(),
+                purpose: timer.purpose,
+            };
+            let command = Command {
+                run: timer.run,
+                actor: Actor::System,
+                trace: None,
+                kind,
+            };
             self.router.settle(command, timer.root)
         });
         let outcomes = join_all(commands).await;
@@ -39,7 +52,9 @@ impl<S: Store> Timers<S> {
             match outcome {
                 Ok(Settled::Committed) => fired += 1,
                 Ok(Settled::Meaningless) => stale.push(timer.timer),
-                Err(error) => tracing::debug!(%error, timer = %timer.timer, "a due timer was not fired"),
+                Err(error) => {
+                    tracing::debug!(%error, timer = %timer.timer, "a due timer was not fired")
+                }
             }
         }
         if !stale.is_empty() {

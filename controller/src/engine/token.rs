@@ -37,7 +37,13 @@ impl LeaseToken {
     /// The token of a grant.
     #[must_use]
     pub fn of(task: &GrantedTask) -> Self {
-        Self { lease: task.lease, run: task.run, root: task.root, step: task.step.clone(), granted_at: task.granted_at }
+        Self {
+            lease: task.lease,
+            run: task.run,
+            root: task.root,
+            step: task.step.clone(),
+            granted_at: task.granted_at,
+        }
     }
 
     /// The bytes for the wire.
@@ -55,7 +61,11 @@ impl LeaseToken {
         let token: Self = postcard::from_bytes(body).map_err(|_| InvalidToken)?;
         let belongs = token.lease.task == TaskId::of_step(token.run, &token.step.to_string())
             && token.root.shard() == token.run.shard();
-        if belongs { Ok(token) } else { Err(InvalidToken) }
+        if belongs {
+            Ok(token)
+        } else {
+            Err(InvalidToken)
+        }
     }
 }
 
@@ -68,8 +78,18 @@ mod tests {
     fn token() -> LeaseToken {
         let run = RunId::new(Timestamp::from_millis(1), Shard(3), 7);
         let step = StepKey::first("a/b");
-        let lease = Lease { task: TaskId::of_step(run, &step.to_string()), seq: 2, nonce: Uuid::from_u128(9) };
-        LeaseToken { lease, run, root: run, step, granted_at: Timestamp(5) }
+        let lease = Lease {
+            task: TaskId::of_step(run, &step.to_string()),
+            seq: 2,
+            nonce: Uuid::from_u128(9),
+        };
+        LeaseToken {
+            lease,
+            run,
+            root: run,
+            step,
+            granted_at: Timestamp(5),
+        }
     }
 
     #[test]
@@ -79,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_token_that_names_another_step_is_refused() {
-        let forged = LeaseToken { step: StepKey::first("a/c"), ..token() };
+        let forged = LeaseToken {
+            step: StepKey::first("a/c"),
+            ..token()
+        };
         assert_eq!(LeaseToken::decode(&forged.encode()), Err(InvalidToken));
         assert_eq!(LeaseToken::decode(&[]), Err(InvalidToken));
         assert_eq!(LeaseToken::decode(&[1, 2, 3]), Err(InvalidToken));

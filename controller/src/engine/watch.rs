@@ -27,9 +27,12 @@ impl WatchHub {
     #[must_use]
     pub fn watch(&self, run: RunId) -> watch::Receiver<Seen> {
         let mut runs = self.lock();
-        let sender = runs
-            .entry(run)
-            .or_insert_with(|| watch::Sender::new(Seen { version: 0, status: RunStatus::Running }));
+        let sender = runs.entry(run).or_insert_with(|| {
+            watch::Sender::new(Seen {
+                version: 0,
+                status: RunStatus::Running,
+            })
+        });
         sender.subscribe()
     }
 
@@ -75,9 +78,27 @@ mod tests {
         let hub = WatchHub::default();
         let run = RunId::new(Timestamp(1), Shard(0), 1);
         let receiver = hub.watch(run);
-        hub.publish(run, Seen { version: 3, status: RunStatus::Completed });
-        hub.publish(run, Seen { version: 2, status: RunStatus::Running });
-        assert_eq!(*receiver.borrow(), Seen { version: 3, status: RunStatus::Completed });
+        hub.publish(
+            run,
+            Seen {
+                version: 3,
+                status: RunStatus::Completed,
+            },
+        );
+        hub.publish(
+            run,
+            Seen {
+                version: 2,
+                status: RunStatus::Running,
+            },
+        );
+        assert_eq!(
+            *receiver.borrow(),
+            Seen {
+                version: 3,
+                status: RunStatus::Completed
+            }
+        );
     }
 
     #[test]

@@ -68,7 +68,11 @@ impl Work {
         let (base, state, plan) = match cached {
             Some(cached) => {
                 inputs.payloads = cached.payloads;
-                (Some((cached.head, cached.snapshot_seq)), Some(cached.run), Some(cached.plan))
+                (
+                    Some((cached.head, cached.snapshot_seq)),
+                    Some(cached.run),
+                    Some(cached.plan),
+                )
             }
             None => (None, None, None),
         };
@@ -132,7 +136,8 @@ impl Work {
         match decide(self.state.as_deref(), &plan, &item.command, &self.inputs) {
             Ok(Decided { mut decision, run }) => {
                 let answer = std::mem::take(&mut decision.answer);
-                self.merged.add(decision, self.inputs.now, &run, item.request.as_ref());
+                self.merged
+                    .add(decision, self.inputs.now, &run, item.request.as_ref());
                 self.state = Some(Arc::new(run));
                 self.decided.push((item, answer));
                 Want::Nothing
@@ -157,14 +162,20 @@ impl Work {
     fn satisfy_locally(&mut self, mut needs: Needs) -> Option<Needs> {
         let merged = &self.merged;
         let inputs = &mut self.inputs;
-        needs.payloads.retain(|reference| match merged.payload(reference.id).map(|new| new.payload.to_value()) {
-            Some(Ok(value)) => {
-                inputs.payloads.insert(reference.id, Arc::new(value));
-                false
+        needs.payloads.retain(|reference| {
+            match merged
+                .payload(reference.id)
+                .map(|new| new.payload.to_value())
+            {
+                Some(Ok(value)) => {
+                    inputs.payloads.insert(reference.id, Arc::new(value));
+                    false
+                }
+                Some(Err(_)) | None => true,
             }
-            Some(Err(_)) | None => true,
         });
-        let empty = needs.payloads.is_empty() && needs.joins.is_empty() && needs.workflows.is_empty();
+        let empty =
+            needs.payloads.is_empty() && needs.joins.is_empty() && needs.workflows.is_empty();
         (!empty).then_some(needs)
     }
 
@@ -174,7 +185,10 @@ impl Work {
         if let CommandKind::Mail { id, .. } = &item.command.kind
             && matches!(
                 rejection,
-                Rejection::RunClosed(_) | Rejection::Stale(_) | Rejection::AlreadyStarted(_) | Rejection::LeaseLost(_)
+                Rejection::RunClosed(_)
+                    | Rejection::Stale(_)
+                    | Rejection::AlreadyStarted(_)
+                    | Rejection::LeaseLost(_)
             )
         {
             self.discard.push(*id);
@@ -218,7 +232,13 @@ impl Work {
     #[must_use]
     pub fn merged(&self) -> Option<(&Merged, &Run, Option<(&RunHead, u64)>)> {
         let state = self.state.as_deref()?;
-        (!self.decided.is_empty()).then(|| (&self.merged, state, self.base.as_ref().map(|(head, seq)| (head, *seq))))
+        (!self.decided.is_empty()).then(|| {
+            (
+                &self.merged,
+                state,
+                self.base.as_ref().map(|(head, seq)| (head, *seq)),
+            )
+        })
     }
 
     /// The root of the run's family.
@@ -229,13 +249,21 @@ impl Work {
 
     /// Undecided commands that wait for the next batch, and mail to throw away.
     pub fn leftovers(&mut self) -> (Vec<Item>, Vec<MailId>) {
-        (std::mem::take(&mut self.postponed), std::mem::take(&mut self.discard))
+        (
+            std::mem::take(&mut self.postponed),
+            std::mem::take(&mut self.discard),
+        )
     }
 
     /// The commands, taken back for another decision: a race was lost.
     #[must_use]
     pub fn into_items(self) -> Vec<Item> {
-        self.decided.into_iter().map(|(item, _)| item).chain(self.waiting).chain(self.postponed).collect()
+        self.decided
+            .into_iter()
+            .map(|(item, _)| item)
+            .chain(self.waiting)
+            .chain(self.postponed)
+            .collect()
     }
 
     /// Answers the commands whose leases are lost and gives back the others.
@@ -256,7 +284,10 @@ impl Work {
     /// The commit went through: answers everybody and gives back the run for the cache.
     pub fn settle(self, head: RunHead, snapshot_seq: u64) -> Option<CachedRun> {
         for (item, answer) in self.decided {
-            item.answer(Ok(Accepted { answer, version: head.version }));
+            item.answer(Ok(Accepted {
+                answer,
+                version: head.version,
+            }));
         }
         let mut payloads = self.inputs.payloads;
         for new in self.merged.into_payloads() {
@@ -265,14 +296,26 @@ impl Work {
         if payloads.len() > 256 {
             payloads.clear();
         }
-        Some(CachedRun { run: self.state?, head, plan: self.plan?, snapshot_seq, payloads })
+        Some(CachedRun {
+            run: self.state?,
+            head,
+            plan: self.plan?,
+            snapshot_seq,
+            payloads,
+        })
     }
 
     /// Nothing was committed: gives back the run unchanged.
     #[must_use]
     pub fn unchanged(self) -> Option<CachedRun> {
         let (head, snapshot_seq) = self.base?;
-        Some(CachedRun { run: self.state?, head, plan: self.plan?, snapshot_seq, payloads: self.inputs.payloads })
+        Some(CachedRun {
+            run: self.state?,
+            head,
+            plan: self.plan?,
+            snapshot_seq,
+            payloads: self.inputs.payloads,
+        })
     }
 }
 
@@ -292,12 +335,21 @@ struct Subject {
 
 fn subject(item: &Item, state: Option<&Run>) -> Option<Subject> {
     if let Some(run) = state {
-        return Some(Subject { namespace: run.origin.namespace, definition: run.origin.definition });
+        return Some(Subject {
+            namespace: run.origin.namespace,
+            definition: run.origin.definition,
+        });
     }
     let start = match &item.command.kind {
         CommandKind::Start(start) => start,
-        CommandKind::Mail { body: MailBody::Start(start), .. } => start,
-        CommandKind::Mail { body: MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue, .. }
+        CommandKind::Mail {
+            body: MailBody::Start(start),
+            ..
+        } => start,
+        CommandKind::Mail {
+            body: MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue,
+            ..
+        }
         | CommandKind::Report(_)
         | CommandKind::AppendJournal(_)
         | CommandKind::TaskDue(_)
@@ -306,7 +358,10 @@ fn subject(item: &Item, state: Option<&Run>) -> Option<Subject> {
         | CommandKind::DecideReview(_)
         | CommandKind::Cancel { .. } => return None,
     };
-    Some(Subject { namespace: start.namespace, definition: start.definition })
+    Some(Subject {
+        namespace: start.namespace,
+        definition: start.definition,
+    })
 }
 
 /// The lease that a command depends on.
@@ -314,9 +369,11 @@ fn lease_of(kind: &CommandKind) -> Option<Lease> {
     match kind {
         CommandKind::Report(report) => Some(report.lease),
         CommandKind::AppendJournal(append) => Some(append.lease),
-        CommandKind::TaskDue(due) => {
-            due.seen.lease_nonce.map(|nonce| Lease { task: due.seen.task, seq: due.seen.lease_seq, nonce })
-        }
+        CommandKind::TaskDue(due) => due.seen.lease_nonce.map(|nonce| Lease {
+            task: due.seen.task,
+            seq: due.seen.lease_seq,
+            nonce,
+        }),
         CommandKind::Start(_)
         | CommandKind::TimerFired { .. }
         | CommandKind::Signal { .. }

@@ -1,0 +1,51 @@
+//! A database of its own for each test, on the throwaway server of `scripts/pg-test`.
+
+use std::path::Path;
+use std::process::Command;
+
+use uuid::Uuid;
+
+/// A database, dropped with this value.
+pub(crate) struct Database {
+    name: String,
+    server: String,
+}
+
+impl Database {
+    /// An empty one.
+    pub(crate) fn create() -> Self {
+        let server = std::env::var("FULCRUM_TEST_DATABASE_URL")
+            .expect("FULCRUM_TEST_DATABASE_URL names a throwaway server; run the tests with `make test`");
+        let mut entropy = [0; 16];
+        getrandom::fill(&mut entropy).expect("randomness");
+        let name = format!("fulcrum_controller_{}", Uuid::from_bytes(entropy).simple());
+        let database = Self { name, server };
+        assert!(database.admin(&format!("create database {}", database.name)), "the database can be created");
+        database
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let (server, _) = self.server.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{}", self.name)
+    }
+
+    fn admin(&self, sql: &str) -> bool {
+        let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pg-bin");
+        let found = Command::new(find).output().expect("scripts/pg-bin runs");
+        let bin = String::from_utf8(found.stdout).expect("a path");
+        let psql = Path::new(bin.trim()).join("psql");
+        Command::new(psql)
+            .args(["--quiet", "--no-psqlrc", "--command", sql, &self.server])
+            .status()
+            .expect("psql runs")
+            .success()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !self.admin(&format!("drop database if exists {} with (force)", self.name)) {
+            eprintln!("database {} stays behind", self.name);
+        }
+    }
+}

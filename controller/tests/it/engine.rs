@@ -1,0 +1,349 @@
+//! The engine on the reference store: real lanes, dispatcher and loops, no database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_controller::clock::{DatabaseClock, monotonic};
+use fulcrum_controller::config::{LanesConfig, LeaseConfig, LoopsConfig};
+use fulcrum_controller::engine::catalog::{Contracts, Source};
+use fulcrum_controller::engine::delivery::Delivery;
+use fulcrum_controller::engine::handle::{Engine, EngineError, StartRequest, Started};
+use fulcrum_controller::engine::item::LaneError;
+use fulcrum_controller::engine::start::{EngineOptions, start};
+use fulcrum_controller::engine::token::LeaseToken;
+use fulcrum_controller::loops::Board;
+use fulcrum_controller::shutdown::Tasks;
+use fulcrum_core::decide::Rejection;
+use fulcrum_core::decide::command::ReportOutcome;
+use fulcrum_core::definition::model::Definition;
+use fulcrum_core::definition::plan::Plan;
+use fulcrum_core::definition::{CheckContext, Unregistered, compile};
+use fulcrum_core::event::Actor;
+use fulcrum_core::ids::{DefinitionHash, NamespaceId, RunId, WorkerId};
+use fulcrum_core::limits::Limits;
+use fulcrum_core::payload::Payload;
+use fulcrum_core::store::reference::ReferenceStore;
+use fulcrum_core::store::{RunStatus, Store, StoreError};
+use fulcrum_core::time::{Millis, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
+const WORKER: WorkerId = WorkerId(Uuid::from_u128(2));
+
+struct Table {
+    definitions: BTreeMap<DefinitionHash, Definition>,
+    newest: BTreeMap<String, DefinitionHash>,
+}
+
+impl Source for Table {
+    async fn plan(&self, hash: DefinitionHash) -> Result<Option<Result<Plan, String>>, StoreError> {
+        let plan = |definition: Definition| {
+            Plan::new(definition, hash, &Limits::default()).map_err(|e| e.to_string())
+        };
+        Ok(self.definitions.get(&hash).cloned().map(plan))
+    }
+
+    async fn newest(
+        &self,
+        _: NamespaceId,
+        workflow: &str,
+    ) -> Result<Option<DefinitionHash>, StoreError> {
+        Ok(self.newest.get(workflow).copied())
+    }
+
+    async fn contracts(&self, _: NamespaceId) -> Result<Contracts, StoreError> {
+        Ok(Contracts::default())
+    }
+}
+
+struct World {
+    engine: Arc<Engine<ReferenceStore, Table>>,
+    tasks: Tasks,
+    newest: BTreeMap<String, DefinitionHash>,
+}
+
+fn world(sources: &[&str]) -> World {
+    let limits = Limits::default();
+    let mut table = Table {
+        definitions: BTreeMap::new(),
+        newest: BTreeMap::new(),
+    };
+    let names: std::collections::BTreeSet<String> = sources
+        .iter()
+        .filter_map(|s| Some(s.lines().next()?.strip_prefix("workflow: ")?.to_owned()))
+        .collect();
+    for source in sources {
+        let context = CheckContext {
+            capabilities: None,
+            workflows: Some(&names),
+            limits: &limits,
+            unregistered: Unregistered::Allow,
+        };
+        let (definition, hash) = compile(source, &context).expect("a valid definition");
+        table.newest.insert(definition.workflow.clone(), hash);
+        table.definitions.insert(hash, definition);
+    }
+    let newest = table.newest.clone();
+    let now = Timestamp::from_millis(1_795_000_000_000);
+    let options = EngineOptions {
+        lanes: LanesConfig {
+            count: 2,
+            queue_max: 1_024,
+            flush_commands_max: 64,
+            cached_runs_max: 64,
+            snapshot_every_events: 8,
+        },
+        lease: LeaseConfig {
+            ttl_ms: 30_000,
+            heartbeat_ms: 10_000,
+            reassert_ms: 0,
+        },
+        loops: LoopsConfig {
+            tick_ms: 20,
+            reaper_ms: 20,
+            timers_ms: 20,
+            mail_ms: 20,
+            identity_ms: 1_000,
+            certificates_ms: 1_000,
+            partitions_ms: 1_000,
+            retention_ms: 1_000,
+        },
+        limits,
+    };
+    let tasks = Tasks::default();
+    let store = Arc::new(ReferenceStore::new(now));
+    let clock = Arc::new(DatabaseClock::new(now, monotonic()));
+    // The reference store's clock stands still unless it is moved.
+    tokio::spawn(keep_time(Arc::clone(&store)));
+    let engine = start(
+        store,
+        table,
+        clock,
+        &options,
+        &tasks,
+        &Arc::<Board>::default(),
+    );
+    World {
+        engine,
+        tasks,
+        newest,
+    }
+}
+
+async fn keep_time(store: Arc<ReferenceStore>) {
+    let began = monotonic();
+    let mut moved = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let elapsed = u64::try_from(began.elapsed().as_millis()).expect("a short test");
+        store.advance(Millis(elapsed - moved));
+        moved = elapsed;
+    }
+}
+
+impl World {
+    async fn start(
+        &self,
+        workflow: &str,
+        input: Value,
+        key: Option<&str>,
+    ) -> Result<Started, EngineError> {
+        let request = StartRequest {
+            actor: Actor::Operator("founder".to_owned()),
+            namespace: NAMESPACE,
+            shards: 16,
+            workflow: workflow.to_owned(),
+            definition: self.newest[workflow],
+            input: Some(Payload::json(&input)),
+            idempotency_key: key.map(str::to_owned),
+            request: None,
+            trace: None,
+        };
+        self.engine.start(request).await
+    }
+
+    async fn lease(&self, capability: &str, slots: u32) -> Vec<Delivery> {
+        let capabilities = vec![capability.to_owned()];
+        let wait = Duration::from_secs(10);
+        self.engine
+            .lease(WORKER, NAMESPACE, capabilities, slots, wait)
+            .await
+            .expect("a lease call")
+    }
+
+    async fn complete(&self, delivery: &Delivery, output: Value) -> Result<(), EngineError> {
+        let token = LeaseToken::of(&delivery.task);
+        let output = self.engine.namer(token.run)?.name(Payload::json(&output))?;
+        self.engine
+            .report(WORKER, token, ReportOutcome::Completed { output }, None)
+            .await
+    }
+
+    async fn closed(&self, run: RunId) -> (RunStatus, Value) {
+        self.engine.closed(run, Duration::from_secs(20)).await;
+        let (state, head) = self.engine.run(NAMESPACE, run).await.expect("the run");
+        let output = match state.output {
+            Some(reference) => {
+                let payloads = self
+                    .engine
+                    .store
+                    .payloads(&[reference])
+                    .await
+                    .expect("the output");
+                payloads[0].payload.to_value().expect("JSON")
+            }
+            None => Value::Null,
+        };
+        (head.status, output)
+    }
+
+    async fn end(self) {
+        assert_eq!(
+            self.tasks.shut_down(Duration::from_secs(10)).await,
+            Vec::<&str>::new()
+        );
+    }
+}
+
+const THREE_STEPS: &str = "workflow: three
+steps:
+  - { id: a, call: test.echo, with: { n: \"${input.n}\" } }
+  - { id: b, call: test.echo, with: { n: \"${steps.a.output.n + 1}\" } }
+  - { id: c, call: test.echo, with: { n: \"${steps.b.output.n + 1}\" } }
+output: { n: \"${steps.c.output.n}\" }
+";
+
+#[tokio::test]
+async fn a_three_step_run_goes_through_the_engine() {
+    let world = world(&[THREE_STEPS]);
+    let run = world
+        .start("three", json!({"n": 1}), None)
+        .await
+        .expect("started")
+        .run();
+    for _ in 0..3 {
+        let granted = world.lease("test.echo", 1).await;
+        let input = granted[0].input.to_value().expect("JSON");
+        world.complete(&granted[0], input).await.expect("accepted");
+    }
+    assert_eq!(
+        world.closed(run).await,
+        (RunStatus::Completed, json!({"n": 3}))
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_report_is_accepted_once_and_a_lost_lease_changes_nothing() {
+    let world = world(&[THREE_STEPS]);
+    world
+        .start("three", json!({"n": 1}), None)
+        .await
+        .expect("started");
+    let granted = world.lease("test.echo", 1).await;
+    world
+        .complete(&granted[0], json!({"n": 7}))
+        .await
+        .expect("accepted");
+    world
+        .complete(&granted[0], json!({"n": 9}))
+        .await
+        .expect("a repeated report gets the first one's answer");
+    let mut other = granted[0].clone();
+    other.task.lease.seq += 1;
+    let late = world.complete(&other, json!({"n": 8})).await;
+    assert!(
+        matches!(
+            late,
+            Err(EngineError::Lane(LaneError::Rejected(
+                Rejection::LeaseLost(_)
+            )))
+        ),
+        "a stale lease must be refused: {late:?}"
+    );
+    let next = world.lease("test.echo", 1).await;
+    assert_eq!(
+        next[0].input.to_value().expect("JSON"),
+        json!({"n": 8}),
+        "7 + 1: the first report counted"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_idempotency_key_starts_one_run() {
+    let world = world(&[THREE_STEPS]);
+    let first = world
+        .start("three", json!({"n": 1}), Some("order-1"))
+        .await
+        .expect("started");
+    let second = world
+        .start("three", json!({"n": 1}), Some("order-1"))
+        .await
+        .expect("found");
+    assert_eq!(second, Started::Earlier(first.run()));
+    world.end().await;
+}
+
+const FAN_OUT: &str = "workflow: fan
+steps:
+  - id: each
+    foreach: \"${input.items}\"
+    max_parallel: 3
+    do:
+      - { id: one, call: test.echo, with: { n: \"${item * 10}\" } }
+    output: \"${steps.one.output.n}\"
+output: \"${steps.each.output}\"
+";
+
+#[tokio::test]
+async fn a_fan_out_joins_in_order() {
+    let world = world(&[FAN_OUT]);
+    let items: Vec<u32> = (0..40).collect();
+    let run = world
+        .start("fan", json!({"items": items}), None)
+        .await
+        .expect("started")
+        .run();
+    let mut served = 0;
+    while served < 40 {
+        for delivery in world.lease("test.echo", 5).await {
+            let input = delivery.input.to_value().expect("JSON");
+            world.complete(&delivery, input).await.expect("accepted");
+            served += 1;
+        }
+    }
+    let expected: Vec<u32> = (0..40).map(|n| n * 10).collect();
+    assert_eq!(
+        world.closed(run).await,
+        (RunStatus::Completed, json!(expected))
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn many_runs_share_commits_and_all_complete() {
+    let world = Arc::new(world(&[THREE_STEPS]));
+    let starts = (0..50).map(|n| world.start("three", json!({"n": n}), None));
+    let runs: Vec<RunId> = futures_util::future::join_all(starts)
+        .await
+        .into_iter()
+        .map(|s| s.expect("started").run())
+        .collect();
+    let mut served = 0;
+    while served < 150 {
+        for delivery in world.lease("test.echo", 20).await {
+            let input = delivery.input.to_value().expect("JSON");
+            world.complete(&delivery, input).await.expect("accepted");
+            served += 1;
+        }
+    }
+    for (n, run) in runs.into_iter().enumerate() {
+        assert_eq!(
+            world.closed(run).await,
+            (RunStatus::Completed, json!({"n": n + 2}))
+        );
+    }
+}
