@@ -7,6 +7,7 @@
 
 mod config;
 mod journal;
+mod mailer;
 mod message;
 mod operation;
 mod outbox;
@@ -15,5 +16,5 @@ mod smtp;
 pub use config::{
     FileMailerConfig, MailConfig, MailerConfig, SmtpConfig, SmtpTls, TransportConfig,
 };
-pub use operation::Mailer;
+pub use mailer::Mailer;
 pub(crate) use operation::build;

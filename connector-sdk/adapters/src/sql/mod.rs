@@ -13,6 +13,7 @@ mod job;
 mod numeric;
 mod operation;
 mod postgres;
+mod scan;
 mod sqlite;
 mod statement;
 
