@@ -71,10 +71,10 @@ language sql strict as $$
   from generate_series(-1, ahead) as n
 $$;
 
--- The days that have partitions, oldest first.
+-- The days that have partitions, oldest first. The pattern guards the cast wherever the planner moves it.
 create function fulcrum_days() returns setof date
 language sql stable as $$
-  select to_date(right(c.relname, 8), 'YYYYMMDD')
+  select case when c.relname ~ '^events_p[0-9]{8}$' then to_date(right(c.relname, 8), 'YYYYMMDD') end
   from pg_inherits i join pg_class c on c.oid = i.inhrelid
   where i.inhparent = 'events'::regclass
   order by 1

@@ -12,11 +12,10 @@ const TIMESTAMPTZ_ARRAY: PgTypeInfo = PgTypeInfo::with_oid(Oid(1185));
 
 /// 2000-01-01 in Unix microseconds: Postgres counts from there.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
-/// The last instant that Postgres can hold (294276-12-31) on its own scale; its `infinity` is `i64::MAX`.
-const LAST: i64 = 9_223_371_331_199_999_999;
+/// The first instant that Postgres can hold (4714-11-24 BC) on its own scale. Its last one lies beyond the core's.
+const FIRST: i64 = -211_813_488_000_000_000;
 
-/// An instant in a column. What lies beyond Postgres's range becomes `infinity` and comes back as the last instant
-/// of the core.
+/// An instant in a column. What lies before Postgres's range becomes its first instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At(pub(crate) Timestamp);
 
@@ -33,12 +32,11 @@ impl From<At> for Timestamp {
 }
 
 fn to_column(at: Timestamp) -> i64 {
-    let shifted = at.0.saturating_sub(POSTGRES_EPOCH);
-    if shifted > LAST { i64::MAX } else { shifted }
+    at.0.saturating_sub(POSTGRES_EPOCH).max(FIRST)
 }
 
 fn from_column(value: i64) -> Timestamp {
-    if value == i64::MAX { Timestamp(i64::MAX) } else { Timestamp(value.saturating_add(POSTGRES_EPOCH)) }
+    Timestamp(value.saturating_add(POSTGRES_EPOCH))
 }
 
 impl Type<Postgres> for At {
@@ -74,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_survives_the_column_and_the_end_of_time_stays_the_end() {
+    fn an_instant_survives_the_column() {
         for at in [0, 1, -1, 1_700_000_000_123_456, i64::MAX] {
             assert_eq!(from_column(to_column(Timestamp(at))), Timestamp(at));
         }
-        assert_eq!(to_column(Timestamp(i64::MAX - 1)), i64::MAX);
+        assert_eq!(to_column(Timestamp(i64::MIN)), FIRST);
     }
 }

@@ -19,7 +19,7 @@ fn both_stores_give_the_same_answers() {
     let database = runtime.block_on(Database::new());
     let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/regressions.txt");
     let config = ProptestConfig {
-        cases: 64,
+        cases: 48,
         max_shrink_iters: 2_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(regressions))),
         ..ProptestConfig::default()
@@ -30,8 +30,10 @@ fn both_stores_give_the_same_answers() {
             for (position, operation) in operations.iter().enumerate() {
                 let (expected, actual) = world.apply(operation).await;
                 prop_assert_eq!(expected, actual, "operation {}: {:?}", position, operation);
-                let (expected, actual) = world.everything().await;
-                prop_assert_eq!(expected, actual, "state after operation {}: {:?}", position, operation);
+                if position % 5 == 4 || position + 1 == operations.len() {
+                    let (expected, actual) = world.everything().await;
+                    prop_assert_eq!(expected, actual, "state after operation {}: {:?}", position, operation);
+                }
             }
             Ok(())
         })

@@ -88,7 +88,7 @@ pub(super) enum ReviewPlan {
 }
 
 /// A few of these.
-fn some<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+fn some<T: std::fmt::Debug>(of: impl Strategy<Value = T> + 'static) -> impl Strategy<Value = Vec<T>> {
     prop_oneof![3 => Just(0_usize), 3 => Just(1), 1 => 2..4_usize].prop_flat_map({
         let of = of.boxed();
         move |count| prop::collection::vec(of.clone(), count)
