@@ -27,6 +27,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "fulcrum-executor",
         ],
     ),
+    // A stand-in for somebody else's service: it knows nothing of Fulcrum.
+    ("onboarding-billing", &[]),
     ("fulcrum-e2e", &["fulcrum-proto", "fulcrum-sdk"]),
     ("fulcrum-load", &["fulcrum-proto", "fulcrum-sdk"]),
     ("fulcrum-layers", &[]),
