@@ -20,7 +20,7 @@ demo: ## Set up, build and run the onboarding example
 	@scripts/demo onboarding
 
 clean-demo: ## Forget the data of earlier demos
-	@rm -rf target/demo
+	@scripts/clean-demo
 
 fmt: ## Format all code
 	@cargo fmt --all
