@@ -109,6 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn fractions_survive_being_stored() {
+        for text in [
+            "0.30000000000000004",
+            "2.2250738585072011e-308",
+            "9007199254740993.5",
+            "1e23",
+        ] {
+            let value = json!(text.parse::<f64>().unwrap());
+            let read: Value = serde_json::from_str(&canonical_json(&value)).unwrap();
+            assert_eq!(read, value, "{text}");
+        }
+    }
+
+    #[test]
     fn canonical_json_sorts_keys_at_every_depth() {
         let value = json!({"b": [{"z": 1, "a": "\"é\n"}], "a": null, "B": 1.5});
         assert_eq!(

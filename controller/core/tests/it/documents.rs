@@ -25,7 +25,11 @@ fn read(of: &str) -> String {
 fn examples(page: &str) -> Vec<&str> {
     page.split("```yaml\n")
         .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
+        .map(|rest| {
+            rest.split("```")
+                .next()
+                .expect("split gives one part at least")
+        })
         .collect()
 }
 

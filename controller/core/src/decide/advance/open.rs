@@ -20,7 +20,10 @@ impl Desk<'_> {
         if self.is_doomed(id) {
             return self.pass_over(node);
         }
-        let result = self.check_room().map_err(Halt::from).and_then(|()| self.open_kind(node));
+        let result = self
+            .check_room()
+            .map_err(Halt::from)
+            .and_then(|()| self.open_kind(node));
         let result = self.or_fail(&node.key, result);
         self.put_aside(result)
     }
@@ -58,13 +61,20 @@ impl Desk<'_> {
             StepKind::Try { .. } => self.open_try(node)?,
             StepKind::Run { workflow, with } => self.open_run(node, workflow, with)?,
             StepKind::Checkpoint { name } => {
-                self.emit(Event::CheckpointReached { step: key.clone(), name: name.clone() });
+                self.emit(Event::CheckpointReached {
+                    step: key.clone(),
+                    name: name.clone(),
+                });
                 self.complete(key, None, None);
             }
             StepKind::Set { vars } => {
+                // All see the variables as they were before the step.
+                let mut values = Vec::with_capacity(vars.len());
                 for (name, template) in vars {
-                    let value = self.produce_stored(Some(node.id), template)?;
-                    self.emit(Event::VariableSet { name: name.clone(), value });
+                    values.push((name.clone(), self.produce_stored(Some(node.id), template)?));
+                }
+                for (name, value) in values {
+                    self.emit(Event::VariableSet { name, value });
                 }
                 self.complete(key, None, None);
             }
@@ -84,7 +94,9 @@ impl Desk<'_> {
     }
 
     fn watch_total_time(&mut self, key: &StepKey) {
-        let Some(total) = self.total_timer_of(key) else { return };
+        let Some(total) = self.total_timer_of(key) else {
+            return;
+        };
         if self.run.step(key).is_some_and(|state| state.is_open()) {
             self.set_timer(key, TimerPurpose::Total, self.now().plus(total));
         }
@@ -126,6 +138,8 @@ impl Desk<'_> {
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
