@@ -7,12 +7,12 @@ use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentService;
 use tonic::{Code, Request, Response, Status};
 
 use super::convert::{role, time};
-use crate::clock::DatabaseClock;
+use crate::clock::{self, DatabaseClock};
 use crate::identity::authority::AuthorityError;
 use crate::identity::csr::{CsrError, RequestedKey};
 use crate::identity::registry::{RedeemError, Registry};
 use crate::identity::token::{JoinToken, JoinTokenRecord, TokenRefusal};
-use crate::identity::{IdentityId, IdentityRecord, Issuance};
+use crate::identity::{IdentityId, IdentityRecord, Issuance, Roll};
 use crate::server::Fault;
 
 /// The service.
@@ -21,6 +21,8 @@ pub struct Enrolment {
     pub registry: Registry,
     /// Who signs.
     pub issuance: Issuance,
+    /// Who is let in; brought up to date before the newcomer is answered.
+    pub roll: std::sync::Arc<Roll>,
     /// The database's clock.
     pub clock: std::sync::Arc<DatabaseClock>,
     /// Where newcomers connect afterwards.
@@ -60,6 +62,7 @@ impl Enrolment {
             RedeemError::Refused(refusal) => refused(refusal),
             RedeemError::Store(error) => error.into(),
         })?;
+        self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %identity.id.type_id(identity.role), name = %identity.name, role = %identity.role, "enrolled");
         Ok(wire::EnrolResponse {
             certificate_chain_pem: certificate.chain_pem(),

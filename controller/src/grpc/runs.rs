@@ -314,7 +314,11 @@ impl Runs {
         let references = convert::references(&state, detail);
         let payloads = self.store.payloads(&references).await?;
         let payloads = payloads.into_iter().map(|new| (new.reference.id, new.payload)).collect();
-        Ok(convert::run(namespace.name.as_str(), &state, &head, &payloads, detail))
+        let plan = match detail {
+            convert::Detail::Run => None,
+            convert::Detail::Steps => self.engine.catalog.plan(head.definition).await?.ok(),
+        };
+        Ok(convert::run(namespace.name.as_str(), &state, &head, &payloads, plan.as_deref()))
     }
 
     async fn namespace(&self, caller: &Caller, name: &str) -> Result<Namespace, Fault> {

@@ -36,7 +36,7 @@ use crate::PgEngine;
 use crate::app::Addresses;
 use crate::clock::DatabaseClock;
 use crate::config::{IdentityConfig, ListenConfig};
-use crate::identity::{Issuance, Registry};
+use crate::identity::{Issuance, Registry, Roll};
 use crate::server::ServerLimits;
 
 /// What services share.
@@ -49,6 +49,8 @@ pub struct Shared {
     pub registry: Registry,
     /// Who signs.
     pub issuance: Issuance,
+    /// Who is let in.
+    pub roll: Arc<Roll>,
     /// What workers serve.
     pub registrations: Arc<Registrations>,
     /// The database's clock.
@@ -112,6 +114,7 @@ pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_
     let workers = Workers { engine: Arc::clone(&shared.engine), registrations: Arc::clone(&shared.registrations) };
     let admin = WorkerAdmin {
         registry: shared.registry.clone(),
+        roll: Arc::clone(&shared.roll),
         issuance: shared.issuance.clone(),
         clock: Arc::clone(&shared.clock),
         page_key: Arc::clone(&shared.page_key),
@@ -177,6 +180,7 @@ pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_
 pub fn enrolment_listener(shared: &Shared) -> Routes {
     let enrolment = Enrolment {
         registry: shared.registry.clone(),
+        roll: Arc::clone(&shared.roll),
         issuance: shared.issuance.clone(),
         clock: Arc::clone(&shared.clock),
         endpoint: shared.endpoints.grpc.clone(),

@@ -16,12 +16,12 @@ use super::caller::caller;
 use super::convert::{role, time};
 use super::enrolment::TOKEN_LIFE_MAX;
 use super::page::{self, Listing, More, PageKey};
-use crate::clock::DatabaseClock;
+use crate::clock::{self, DatabaseClock};
 use crate::identity::name::InvalidName;
 use crate::identity::pattern::{CapabilityPattern, InvalidPattern};
 use crate::identity::registry::{Registry, Stored, WorkerView};
 use crate::identity::token::{JoinToken, JoinTokenRecord};
-use crate::identity::{IdentityId, Issuance, Role, Scope};
+use crate::identity::{IdentityId, Issuance, Role, Roll, Scope};
 use crate::server::{Caller, Fault};
 
 const PATTERNS_MAX: usize = 64;
@@ -31,6 +31,8 @@ const REASON_BYTES_MAX: usize = 1_024;
 pub struct WorkerAdmin {
     /// Where tokens and identities rest.
     pub registry: Registry,
+    /// Who is let in; brought up to date before a revocation is answered.
+    pub roll: Arc<Roll>,
     /// For the pin in tokens.
     pub issuance: Issuance,
     /// The database's clock.
@@ -161,6 +163,7 @@ impl WorkerAdmin {
         let which = || Some(Which::WorkerId(request.worker_id.clone()));
         let worker = self.find(&request.namespace, which()).await?;
         self.registry.revoke(worker.identity.id, &request.reason).await?;
+        self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %request.worker_id, by = %caller.principal(), "revoked");
         self.find(&request.namespace, which()).await
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fulcrum_core::definition::model::StepKind;
+use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::event::Activity;
 use fulcrum_core::ids::PayloadId;
 use fulcrum_core::payload::{Payload, PayloadRef};
@@ -37,18 +39,13 @@ pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
     references
 }
 
-/// A run for the wire, in full.
+/// A run for the wire, in full; with its steps if its plan is given, which tells what kind a closed step was.
 #[must_use]
-pub fn run(namespace: &str, run: &Run, head: &RunHead, payloads: &Payloads, detail: Detail) -> wire::Run {
+pub fn run(namespace: &str, run: &Run, head: &RunHead, payloads: &Payloads, plan: Option<&Plan>) -> wire::Run {
     let find = |reference: Option<PayloadRef>| find(payloads, reference);
-    let steps = match detail {
-        Detail::Run => Vec::new(),
-        Detail::Steps => {
-            let mut steps: Vec<&StepState> = run.steps.iter().collect();
-            steps.sort_by_key(|step| step.opened_seq);
-            steps.into_iter().map(|state| step(run, state, payloads)).collect()
-        }
-    };
+    let mut steps: Vec<&StepState> = if plan.is_some() { run.steps.iter().collect() } else { Vec::new() };
+    steps.sort_by_key(|step| step.opened_seq);
+    let steps = steps.into_iter().map(|state| step(run, state, payloads, plan)).collect();
     let origin = &run.origin;
     wire::Run {
         input: find(origin.input),
@@ -122,25 +119,20 @@ fn waiting_for(run: &Run) -> String {
     texts.join("; ")
 }
 
-fn step(run: &Run, state: &StepState, payloads: &Payloads) -> wire::StepState {
-    let capability = match &state.activity {
-        Some(Activity::Call(call)) => call.capability.clone(),
-        Some(
-            Activity::Review(_)
-            | Activity::Sleep { .. }
-            | Activity::Wait { .. }
-            | Activity::Parallel
-            | Activity::Switch { .. }
-            | Activity::Try
-            | Activity::Foreach(_)
-            | Activity::Child { .. },
-        )
-        | None => String::new(),
+fn step(run: &Run, state: &StepState, payloads: &Payloads, plan: Option<&Plan>) -> wire::StepState {
+    let planned = plan.and_then(|plan| plan.at(&state.key.path)).map(|node| &node.step.kind);
+    let (kind, capability) = match (planned, &state.activity) {
+        (Some(StepKind::Call { capability, .. }), _) => (wire::StepKind::Call, capability.clone()),
+        (Some(planned), _) => (planned_kind(planned), String::new()),
+        // An operation of a task's journal is in no plan.
+        (None, Some(Activity::Call(call))) => (wire::StepKind::Call, call.capability.clone()),
+        (None, Some(activity)) => (activity_kind(activity), String::new()),
+        (None, None) => (wire::StepKind::Unspecified, String::new()),
     };
     let worker = state.reported.as_ref().map(|grant| IdentityId(grant.worker.0).type_id(Role::Executor));
     wire::StepState {
         step_key: state.key.to_string(),
-        kind: state.activity.as_ref().map_or(wire::StepKind::Unspecified, kind).into(),
+        kind: kind.into(),
         status: step_status(state).into(),
         attempt: state.attempt,
         waiting_for: run.waiting_for(&state.key).unwrap_or_default(),
@@ -175,9 +167,25 @@ fn step_status(state: &StepState) -> wire::StepStatus {
     }
 }
 
-/// The kind of step behind an activity.
-#[must_use]
-pub fn kind(activity: &Activity) -> wire::StepKind {
+fn planned_kind(kind: &StepKind) -> wire::StepKind {
+    match kind {
+        StepKind::Call { .. } => wire::StepKind::Call,
+        StepKind::Review(_) => wire::StepKind::Review,
+        StepKind::Sleep { .. } | StepKind::Until { .. } => wire::StepKind::Sleep,
+        StepKind::Wait { .. } => wire::StepKind::Wait,
+        StepKind::Parallel { .. } => wire::StepKind::Parallel,
+        StepKind::Foreach(_) => wire::StepKind::Foreach,
+        StepKind::Switch { .. } => wire::StepKind::Switch,
+        StepKind::Try { .. } => wire::StepKind::Try,
+        StepKind::Run { .. } => wire::StepKind::Run,
+        StepKind::Checkpoint { .. } => wire::StepKind::Checkpoint,
+        StepKind::Set { .. } => wire::StepKind::Set,
+        StepKind::Return { .. } => wire::StepKind::Return,
+        StepKind::Fail { .. } => wire::StepKind::Fail,
+    }
+}
+
+fn activity_kind(activity: &Activity) -> wire::StepKind {
     match activity {
         Activity::Call(_) => wire::StepKind::Call,
         Activity::Review(_) => wire::StepKind::Review,
