@@ -13,6 +13,7 @@ from fulcrum.common.v1.payload_pb2 import Payload
 from fulcrum.workflow.v1.run_pb2 import RunSpec, RunStatus
 from fulcrum.workflow.v1.run_service_pb2 import StartRunRequest, WatchRunRequest
 from fulcrum.workflow.v1.run_service_pb2_grpc import RunServiceStub
+from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
 NAMESPACE = os.environ.get("FULCRUM_NAMESPACE", "default")
@@ -40,6 +41,13 @@ def follow(runs: RunServiceStub, run_id: str):
                 raise
 
 
+def reason(error: grpc.RpcError) -> str:
+    """Why a call was refused: a name a program may branch on (docs/errors), else the gRPC status."""
+    status, info = rpc_status.from_call(error), ErrorInfo()
+    refused = any(detail.Unpack(info) for detail in status.details) if status else False
+    return info.reason if refused else error.code().name
+
+
 def main(identity: str, address: str, workflow: str, input_json: str) -> int:
     runs = RunServiceStub(connect(Path(identity), address))
     spec = RunSpec(workflow=workflow, input=Payload(encoding="json", data=input_json.encode()))
@@ -48,8 +56,7 @@ def main(identity: str, address: str, workflow: str, input_json: str) -> int:
         started = runs.StartRun(request, timeout=30)
         run = follow(runs, started.run.run_id)
     except grpc.RpcError as error:
-        status = rpc_status.from_call(error)  # carries google.rpc.ErrorInfo with a documented reason
-        print(status or f"{error.code().name}: {error.details()}", file=sys.stderr)
+        print(f"{reason(error)}: {error.details()}", file=sys.stderr)
         return 1
     if run.status != RunStatus.RUN_STATUS_COMPLETED:
         print(f"{run.failure.code}: {run.failure.message}", file=sys.stderr)
