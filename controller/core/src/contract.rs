@@ -85,14 +85,20 @@ impl Contract {
     pub fn repeatable(&self) -> bool {
         match (self.effect, self.idempotency) {
             (EffectClass::Read, _) | (_, Idempotency::Natural | Idempotency::Keyed) => true,
-            (EffectClass::Reversible | EffectClass::Irreversible | EffectClass::Outward, Idempotency::None) => false,
+            (
+                EffectClass::Reversible | EffectClass::Irreversible | EffectClass::Outward,
+                Idempotency::None,
+            ) => false,
         }
     }
 
     /// SHA-256 over the canonical JSON of the contract.
     #[must_use]
     pub fn hash(&self) -> ContractHash {
-        *self.compiled.hash.get_or_init(|| crate::definition::hash::contract_hash(self))
+        *self
+            .compiled
+            .hash
+            .get_or_init(|| crate::definition::hash::contract_hash(self))
     }
 
     /// Does an input fit? Says where it does not, for people.
@@ -113,7 +119,11 @@ impl Contract {
     }
 }
 
-fn check(cell: &OnceLock<Result<Validator, String>>, schema: &Value, value: &Value) -> Result<(), String> {
+fn check(
+    cell: &OnceLock<Result<Validator, String>>,
+    schema: &Value,
+    value: &Value,
+) -> Result<(), String> {
     match cell.get_or_init(|| validator(schema)) {
         Ok(schema) => first_problem(schema, value),
         Err(problem) => Err(format!("the contract's schema is broken: {problem}")),
@@ -126,7 +136,11 @@ pub(crate) fn first_problem(schema: &Validator, value: &Value) -> Result<(), Str
         None => Ok(()),
         Some(error) => {
             let place = error.instance_path().to_string();
-            let place = if place.is_empty() { "the value".to_owned() } else { format!("`{place}`") };
+            let place = if place.is_empty() {
+                "the value".to_owned()
+            } else {
+                format!("`{place}`")
+            };
             let problem: String = error.to_string().chars().take(PROBLEM_CHARS_MAX).collect();
             Err(format!("{place}: {problem}"))
         }
@@ -135,3 +149,63 @@ pub(crate) fn first_problem(schema: &Validator, value: &Value) -> Result<(), Str
 
 /// Enough to see what is wrong; a value that is quoted in full may be megabytes long.
 const PROBLEM_CHARS_MAX: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn contract(effect: EffectClass, idempotency: Idempotency) -> Contract {
+        Contract {
+            name: "crm.contact.upsert".to_owned(),
+            version: "1".to_owned(),
+            description: String::new(),
+            input_schema: json!({ "type": "object", "required": ["email"] }),
+            output_schema: json!({ "type": 5 }),
+            effect,
+            idempotency,
+            start_to_close: None,
+            compiled: Compiled::default(),
+        }
+    }
+
+    #[test]
+    fn reads_and_idempotent_calls_are_repeatable() {
+        assert!(contract(EffectClass::Read, Idempotency::None).repeatable());
+        assert!(contract(EffectClass::Outward, Idempotency::Keyed).repeatable());
+        assert!(!contract(EffectClass::Reversible, Idempotency::None).repeatable());
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_told_where_and_a_broken_schema_is_told_too() {
+        let contract = contract(EffectClass::Read, Idempotency::None);
+        assert_eq!(contract.check_input(&json!({ "email": "a@b.c" })), Ok(()));
+        let long = json!({ "mail": "x".repeat(10_000) });
+        let problem = contract.check_input(&long).unwrap_err();
+        assert!(
+            problem.contains("email") && problem.len() < 1_000,
+            "{problem}"
+        );
+        assert!(
+            contract
+                .check_output(&json!(1))
+                .unwrap_err()
+                .contains("schema is broken")
+        );
+        assert!(
+            contract
+                .check_schemas()
+                .unwrap_err()
+                .starts_with("output schema")
+        );
+    }
+
+    #[test]
+    fn what_was_compiled_makes_no_difference() {
+        let one = contract(EffectClass::Read, Idempotency::None);
+        let other = one.clone();
+        let _ = one.check_input(&json!(1));
+        assert_eq!((one.hash(), &one), (other.hash(), &other));
+    }
+}

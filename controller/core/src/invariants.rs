@@ -32,30 +32,77 @@ pub struct Invariant {
 
 /// All of them.
 pub const ALL: &[Invariant] = &[
-    Invariant { name: "events_are_numbered_without_gaps", holds: events_are_numbered_without_gaps },
-    Invariant { name: "the_fold_of_the_events_is_the_state", holds: the_fold_of_the_events_is_the_state },
-    Invariant { name: "closed_runs_absorb", holds: closed_runs_absorb },
-    Invariant { name: "closed_runs_hold_nothing_open", holds: closed_runs_hold_nothing_open },
-    Invariant { name: "the_open_steps_are_those_that_are_open", holds: the_open_steps_are_those_that_are_open },
-    Invariant { name: "closed_steps_hold_nothing_open", holds: closed_steps_hold_nothing_open },
-    Invariant { name: "open_blocks_hold_something_open", holds: open_blocks_hold_something_open },
-    Invariant { name: "running_runs_hold_something_open", holds: running_runs_hold_something_open },
-    Invariant { name: "parked_tasks_have_open_operations", holds: parked_tasks_have_open_operations },
-    Invariant { name: "a_call_has_a_task_from_opening_to_closing", holds: a_call_has_a_task_from_opening_to_closing },
-    Invariant { name: "one_operation_per_row", holds: one_operation_per_row },
-    Invariant { name: "what_a_grant_changes_is_fenced", holds: what_a_grant_changes_is_fenced },
-    Invariant { name: "a_closing_child_tells_its_parent_once", holds: a_closing_child_tells_its_parent_once },
+    Invariant {
+        name: "events_are_numbered_without_gaps",
+        holds: events_are_numbered_without_gaps,
+    },
+    Invariant {
+        name: "the_fold_of_the_events_is_the_state",
+        holds: the_fold_of_the_events_is_the_state,
+    },
+    Invariant {
+        name: "closed_runs_absorb",
+        holds: closed_runs_absorb,
+    },
+    Invariant {
+        name: "closed_runs_hold_nothing_open",
+        holds: closed_runs_hold_nothing_open,
+    },
+    Invariant {
+        name: "the_open_steps_are_those_that_are_open",
+        holds: the_open_steps_are_those_that_are_open,
+    },
+    Invariant {
+        name: "closed_steps_hold_nothing_open",
+        holds: closed_steps_hold_nothing_open,
+    },
+    Invariant {
+        name: "open_blocks_hold_something_open",
+        holds: open_blocks_hold_something_open,
+    },
+    Invariant {
+        name: "running_runs_hold_something_open",
+        holds: running_runs_hold_something_open,
+    },
+    Invariant {
+        name: "parked_tasks_have_open_operations",
+        holds: parked_tasks_have_open_operations,
+    },
+    Invariant {
+        name: "a_call_has_a_task_from_opening_to_closing",
+        holds: a_call_has_a_task_from_opening_to_closing,
+    },
+    Invariant {
+        name: "one_operation_per_row",
+        holds: one_operation_per_row,
+    },
+    Invariant {
+        name: "what_a_grant_changes_is_fenced",
+        holds: what_a_grant_changes_is_fenced,
+    },
+    Invariant {
+        name: "a_closing_child_tells_its_parent_once",
+        holds: a_closing_child_tells_its_parent_once,
+    },
 ];
 
 /// The names of those that do not hold.
 #[must_use]
 pub fn broken(scene: Scene<'_>) -> Vec<&'static str> {
-    ALL.iter().filter(|invariant| !(invariant.holds)(scene)).map(|invariant| invariant.name).collect()
+    ALL.iter()
+        .filter(|invariant| !(invariant.holds)(scene))
+        .map(|invariant| invariant.name)
+        .collect()
 }
 
 fn events_are_numbered_without_gaps(scene: Scene<'_>) -> bool {
     let first = scene.before.map_or(0, |run| run.last_seq) + 1;
-    scene.decision.events.iter().zip(first..).all(|(envelope, seq)| envelope.seq == seq)
+    scene
+        .decision
+        .events
+        .iter()
+        .zip(first..)
+        .all(|(envelope, seq)| envelope.seq == seq)
 }
 
 fn the_fold_of_the_events_is_the_state(scene: Scene<'_>) -> bool {
@@ -79,21 +126,31 @@ fn closed_runs_hold_nothing_open(scene: Scene<'_>) -> bool {
 }
 
 fn the_open_steps_are_those_that_are_open(scene: Scene<'_>) -> bool {
-    let open = scene.after.steps.iter().filter(|state| state.is_open()).map(|state| &state.key);
+    let open = scene
+        .after
+        .steps
+        .iter()
+        .filter(|state| state.is_open())
+        .map(|state| &state.key);
     open.eq(scene.after.open.iter())
 }
 
 fn closed_steps_hold_nothing_open(scene: Scene<'_>) -> bool {
     scene.after.open.iter().all(|key| match around(key) {
         // The step around a run's entry lives in the parent run.
-        Some(around) => scene.after.step(&around).is_none_or(|state| state.is_open()),
+        Some(around) => scene
+            .after
+            .step(&around)
+            .is_none_or(|state| state.is_open()),
         None => true,
     })
 }
 
 fn open_blocks_hold_something_open(scene: Scene<'_>) -> bool {
     scene.after.open_steps().all(|state| match state.activity {
-        Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => holds_open(scene.after, &state.key),
+        Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => {
+            holds_open(scene.after, &state.key)
+        }
         Some(
             Activity::Call(_)
             | Activity::Review(_)
@@ -111,13 +168,21 @@ fn running_runs_hold_something_open(scene: Scene<'_>) -> bool {
 }
 
 fn parked_tasks_have_open_operations(scene: Scene<'_>) -> bool {
-    scene.after.open_steps().filter(|state| state.parked).all(|state| holds_open(scene.after, &state.key))
+    scene
+        .after
+        .open_steps()
+        .filter(|state| state.parked)
+        .all(|state| holds_open(scene.after, &state.key))
 }
 
 fn a_call_has_a_task_from_opening_to_closing(scene: Scene<'_>) -> bool {
     let calls = |run: &Run| -> BTreeSet<TaskId> {
-        let calls = run.open_steps().filter(|state| matches!(state.activity, Some(Activity::Call(_))));
-        calls.map(|state| TaskId::of_step(run.id, &state.key.to_string())).collect()
+        let calls = run
+            .open_steps()
+            .filter(|state| matches!(state.activity, Some(Activity::Call(_))));
+        calls
+            .map(|state| TaskId::of_step(run.id, &state.key.to_string()))
+            .collect()
     };
     let before = scene.before.map(calls).unwrap_or_default();
     let after = calls(scene.after);
@@ -135,7 +200,8 @@ fn a_call_has_a_task_from_opening_to_closing(scene: Scene<'_>) -> bool {
             }
         };
     }
-    created == after.difference(&before).copied().collect() && removed == before.difference(&after).copied().collect()
+    created == after.difference(&before).copied().collect()
+        && removed == before.difference(&after).copied().collect()
 }
 
 fn one_operation_per_row(scene: Scene<'_>) -> bool {
@@ -152,23 +218,36 @@ fn one_operation_per_row(scene: Scene<'_>) -> bool {
 }
 
 fn what_a_grant_changes_is_fenced(scene: Scene<'_>) -> bool {
-    let granted = scene.decision.events.iter().filter_map(|envelope| grant_of(&envelope.event));
+    let granted = scene
+        .decision
+        .events
+        .iter()
+        .filter_map(|envelope| grant_of(&envelope.event));
     let fences = &scene.decision.fences;
-    granted.into_iter().all(|grant| fences.iter().any(|fence| fence.lease.seq == grant.lease_seq))
+    granted.into_iter().all(|grant| {
+        fences
+            .iter()
+            .any(|fence| fence.lease.seq == grant.lease_seq)
+    })
 }
 
 fn a_closing_child_tells_its_parent_once(scene: Scene<'_>) -> bool {
     let closes = scene.after.is_closed() && !scene.before.is_some_and(Run::is_closed);
     let expected = usize::from(closes && scene.after.origin.parent.is_some());
-    let told = scene.decision.joins.iter().filter(|op| matches!(op, JoinOp::ItemClosed { .. })).count();
+    let told = scene
+        .decision
+        .joins
+        .iter()
+        .filter(|op| matches!(op, JoinOp::ItemClosed { .. }))
+        .count();
     told == expected
 }
 
 fn grant_of(event: &Event) -> Option<&Grant> {
     match event {
-        Event::StepCompleted { grant, .. } | Event::AttemptFailed { grant, .. } | Event::StepFailed { grant, .. } => {
-            grant.as_ref()
-        }
+        Event::StepCompleted { grant, .. }
+        | Event::AttemptFailed { grant, .. }
+        | Event::StepFailed { grant, .. } => grant.as_ref(),
         Event::LeaseExpired { grant, .. } | Event::StepParked { grant, .. } => Some(grant),
         Event::RunStarted(_)
         | Event::StepSkipped { .. }
@@ -196,7 +275,10 @@ fn grant_of(event: &Event) -> Option<&Grant> {
 
 fn around(key: &StepKey) -> Option<StepKey> {
     let (path, _) = key.path.rsplit_once('/')?;
-    Some(StepKey { path: path.to_owned(), epoch: key.epoch })
+    Some(StepKey {
+        path: path.to_owned(),
+        epoch: key.epoch,
+    })
 }
 
 fn holds_open(run: &Run, block: &StepKey) -> bool {

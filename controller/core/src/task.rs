@@ -83,6 +83,7 @@ pub struct NewTask {
 
 /// What a decision does to a task. Ops on one task in one commit are merged to the last that matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most operations of a decision are creations; a box each would cost more")]
 pub enum TaskOp {
     /// Offer it.
     Create(NewTask),

@@ -20,9 +20,16 @@ pub(super) fn decide(desk: &mut Desk<'_>, append: &AppendJournal) -> Result<(), 
             continue;
         }
         if let Err(failure) = desk.take(output) {
-            let (max, actual) = (u64::from(desk.inputs.limits.payload_bytes_max), u64::from(output.reference.bytes));
+            let (max, actual) = (
+                u64::from(desk.inputs.limits.payload_bytes_max),
+                u64::from(output.reference.bytes),
+            );
             debug_assert_eq!(failure.code, crate::failure::code::LIMIT_EXCEEDED);
-            return Err(Rejection::LimitExceeded { limit: "payload_bytes_max", max, actual });
+            return Err(Rejection::LimitExceeded {
+                limit: "payload_bytes_max",
+                max,
+                actual,
+            });
         }
         desk.emit(Event::JournalRecorded {
             step: append.step.clone(),
@@ -32,9 +39,14 @@ pub(super) fn decide(desk: &mut Desk<'_>, append: &AppendJournal) -> Result<(), 
         });
     }
     if desk.decision.events.is_empty() {
-        return Err(Rejection::Stale("the journal holds these operations already"));
+        return Err(Rejection::Stale(
+            "the journal holds these operations already",
+        ));
     }
-    desk.decision.fences.push(Fence { lease: append.lease, holder });
+    desk.decision.fences.push(Fence {
+        lease: append.lease,
+        holder,
+    });
     desk.decision.answer = Answer::JournalAppended;
     Ok(())
 }

@@ -33,9 +33,16 @@ pub enum CommandKind {
     /// The reaper found a task past its `due_at`.
     TaskDue(TaskDue),
     /// A timer's instant has passed.
-    TimerFired { timer: TimerId, step: StepKey, purpose: TimerPurpose },
+    TimerFired {
+        timer: TimerId,
+        step: StepKey,
+        purpose: TimerPurpose,
+    },
     /// Somebody sends a signal.
-    Signal { name: String, payload: Option<NewPayload> },
+    Signal {
+        name: String,
+        payload: Option<NewPayload>,
+    },
     /// Somebody decides a review.
     DecideReview(Box<DecideReview>),
     /// Somebody wants the run to end.
@@ -93,7 +100,10 @@ pub enum ReportOutcome {
     /// It worked.
     Completed { output: NewPayload },
     /// It did not.
-    Failed { failure: Failure, details: Option<NewPayload> },
+    Failed {
+        failure: Failure,
+        details: Option<NewPayload>,
+    },
     /// It waits for these operations and gives up its slot. Operations that the journal already holds are allowed
     /// (a repeated report); with none outstanding the task is offered again at once.
     Parked { operations: Vec<Operation> },
@@ -114,15 +124,26 @@ pub struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationRequest {
     /// Call a capability as a child step.
-    Call { capability: String, input: NewPayload },
+    Call {
+        capability: String,
+        input: NewPayload,
+    },
     /// Wait until an instant.
     SleepUntil { at: Timestamp },
     /// Wait for a span from now.
     Sleep { span: crate::time::Millis },
     /// Ask a person.
-    Review { title: String, show: NewPayload, edit: bool, expires: Option<crate::time::Millis> },
+    Review {
+        title: String,
+        show: NewPayload,
+        edit: bool,
+        expires: Option<crate::time::Millis>,
+    },
     /// Wait for a signal.
-    WaitSignal { signal: String, timeout: Option<crate::time::Millis> },
+    WaitSignal {
+        signal: String,
+        timeout: Option<crate::time::Millis>,
+    },
 }
 
 /// Completed operations for a task's journal.
@@ -146,7 +167,9 @@ pub struct TaskDue {
 }
 
 /// What a timer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum TimerPurpose {
     /// A `sleep` or `until` ends, or a `wait` gives up.
     Wake,
@@ -196,7 +219,11 @@ pub enum MailBody {
     /// Start this child.
     Start(Box<Start>),
     /// The join of a step has come so far.
-    JoinProgressed { step: StepKey, closed: u32, failed: u32 },
+    JoinProgressed {
+        step: StepKey,
+        closed: u32,
+        failed: u32,
+    },
     /// The parent ended or gave the step up.
     Cancel { reason: String },
     /// A run's note to itself: go on with what one commit could not hold (spawning, cancelling).

@@ -148,16 +148,27 @@ pub enum Rejection {
     InvalidInput(String),
     /// A limit would be exceeded.
     #[error("{limit} is {max}; this would need {actual}")]
-    LimitExceeded { limit: &'static str, max: u64, actual: u64 },
+    LimitExceeded {
+        limit: &'static str,
+        max: u64,
+        actual: u64,
+    },
     /// A journal name was used twice in one grant or with another input.
     #[error("journal operation `{name}` of step {step}: {problem}")]
-    JournalConflict { step: StepKey, name: String, problem: &'static str },
+    JournalConflict {
+        step: StepKey,
+        name: String,
+        problem: &'static str,
+    },
 }
 
 impl Rejection {
     /// One payload is missing.
     pub(super) fn needs_payload(payload: PayloadRef) -> Self {
         let payloads = BTreeSet::from([payload]);
-        Rejection::Needs(Box::new(Needs { payloads, ..Needs::default() }))
+        Rejection::Needs(Box::new(Needs {
+            payloads,
+            ..Needs::default()
+        }))
     }
 }

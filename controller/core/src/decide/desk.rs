@@ -147,7 +147,10 @@ impl<'a> Desk<'a> {
             return Err(Rejection::Needs(Box::new(self.needs)));
         }
         merge::tidy(&mut self.decision, self.inputs.now, &self.run);
-        Ok(Decided { decision: self.decision, run: self.run })
+        Ok(Decided {
+            decision: self.decision,
+            run: self.run,
+        })
     }
 
     /// An open step, or the reason to leave a late message alone.
@@ -169,7 +172,14 @@ impl<'a> Desk<'a> {
     pub(super) fn set_timer(&mut self, step: &StepKey, purpose: TimerPurpose, at: Timestamp) {
         let timer = TimerId::of_step(self.run.id, &step.to_string(), purpose.as_str());
         let (run, root) = (self.run.id, self.run.origin.root);
-        self.decision.timers.push(TimerOp::Set { timer, run, root, step: step.clone(), purpose, at });
+        self.decision.timers.push(TimerOp::Set {
+            timer,
+            run,
+            root,
+            step: step.clone(),
+            purpose,
+            at,
+        });
     }
 
     pub(super) fn clear_timer(&mut self, step: &StepKey, purpose: TimerPurpose) {
@@ -179,15 +189,30 @@ impl<'a> Desk<'a> {
 
     pub(super) fn send(&mut self, to: RunId, occasion: &str, n: u64, body: MailBody) {
         let id = MailId::of(to, occasion, n);
-        self.decision.mail.push(Mail { id, to, root: self.run.origin.root, from: self.run.id, body });
+        self.decision.mail.push(Mail {
+            id,
+            to,
+            root: self.run.origin.root,
+            from: self.run.id,
+            body,
+        });
     }
 
     /// A note to this run itself, to go on in another commit.
     pub(super) fn continue_later(&mut self) {
-        self.send(self.run.id, "continue", self.run.last_seq, MailBody::Continue);
+        self.send(
+            self.run.id,
+            "continue",
+            self.run.last_seq,
+            MailBody::Continue,
+        );
     }
 
     pub(super) fn join_key(&self, step: &StepKey) -> JoinKey {
-        JoinKey { run: self.run.id, root: self.run.origin.root, step: step.clone() }
+        JoinKey {
+            run: self.run.id,
+            root: self.run.origin.root,
+            step: step.clone(),
+        }
     }
 }

@@ -10,7 +10,11 @@ use crate::ids::MailId;
 pub(super) fn decide(desk: &mut Desk<'_>, id: MailId, body: &MailBody) -> Result<(), Rejection> {
     match body {
         MailBody::Start(_) => return Err(Rejection::AlreadyStarted(desk.run.id)),
-        MailBody::JoinProgressed { step, closed, failed } => join_progressed(desk, step, *closed, *failed)?,
+        MailBody::JoinProgressed {
+            step,
+            closed,
+            failed,
+        } => join_progressed(desk, step, *closed, *failed)?,
         MailBody::Cancel { reason } => cancel::decide(desk, reason)?,
         MailBody::Continue => desk.continue_fan_outs()?,
     }
@@ -18,9 +22,17 @@ pub(super) fn decide(desk: &mut Desk<'_>, id: MailId, body: &MailBody) -> Result
     Ok(())
 }
 
-fn join_progressed(desk: &mut Desk<'_>, step: &StepKey, closed: u32, failed: u32) -> Result<(), Rejection> {
+fn join_progressed(
+    desk: &mut Desk<'_>,
+    step: &StepKey,
+    closed: u32,
+    failed: u32,
+) -> Result<(), Rejection> {
     let state = desk.open_step(step)?;
-    if !matches!(state.activity, Some(Activity::Foreach(_) | Activity::Child { .. })) {
+    if !matches!(
+        state.activity,
+        Some(Activity::Foreach(_) | Activity::Child { .. })
+    ) {
         return Err(Rejection::Stale("the step has no children"));
     }
     let (join, seq) = (state.join, state.last_seq);
@@ -29,7 +41,11 @@ fn join_progressed(desk: &mut Desk<'_>, step: &StepKey, closed: u32, failed: u32
     }
     desk.because_of(Some(seq));
     let (closed, failed) = (closed.max(join.closed), failed.max(join.failed));
-    let seq = desk.emit(Event::JoinProgressed { step: step.clone(), closed, failed });
+    let seq = desk.emit(Event::JoinProgressed {
+        step: step.clone(),
+        closed,
+        failed,
+    });
     desk.because_of(Some(seq));
     desk.follow_join(step)
 }

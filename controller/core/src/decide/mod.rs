@@ -11,6 +11,7 @@
 mod advance;
 mod append_journal;
 mod cancel;
+mod caught;
 pub mod command;
 mod decide_review;
 pub mod decision;

@@ -12,10 +12,15 @@ use crate::task::{Fence, Lease, TaskOp};
 
 pub(super) fn decide(desk: &mut Desk<'_>, report: &Report) -> Result<(), Rejection> {
     let call = leased_call(desk, &report.step, report.lease, Some(&report.grant))?;
-    desk.decision.fences.push(Fence { lease: report.lease, holder: Some(report.grant.worker) });
+    desk.decision.fences.push(Fence {
+        lease: report.lease,
+        holder: Some(report.grant.worker),
+    });
     match &report.outcome {
         ReportOutcome::Completed { output } => completed(desk, report, &call, output),
-        ReportOutcome::Failed { failure, details } => failed(desk, report, &call, failure, details.as_ref()),
+        ReportOutcome::Failed { failure, details } => {
+            failed(desk, report, &call, failure, details.as_ref())
+        }
         ReportOutcome::Parked { operations } => desk.park(&report.step, &report.grant, operations),
     }
 }
@@ -28,15 +33,20 @@ pub(super) fn leased_call(
     grant: Option<&Grant>,
 ) -> Result<Call, Rejection> {
     let lost = Rejection::LeaseLost(lease.task);
-    let Some(state) = desk.run.step(step) else { return Err(lost) };
+    let Some(state) = desk.run.step(step) else {
+        return Err(lost);
+    };
     let same = |taken: &Grant| {
-        grant.is_some_and(|grant| taken.worker == grant.worker && taken.lease_seq == grant.lease_seq)
+        grant
+            .is_some_and(|grant| taken.worker == grant.worker && taken.lease_seq == grant.lease_seq)
     };
     let task = TaskId::of_step(desk.run.id, &step.to_string());
     if task == lease.task && state.reported.as_ref().is_some_and(same) {
         return Err(Rejection::Stale("this report was taken before"));
     }
-    let Some(Activity::Call(call)) = &state.activity else { return Err(lost) };
+    let Some(Activity::Call(call)) = &state.activity else {
+        return Err(lost);
+    };
     if task != lease.task || state.parked || desk.run.is_closed() {
         return Err(lost);
     }
@@ -45,9 +55,17 @@ pub(super) fn leased_call(
     Ok(call)
 }
 
-fn completed(desk: &mut Desk<'_>, report: &Report, call: &Call, output: &NewPayload) -> Result<(), Rejection> {
+fn completed(
+    desk: &mut Desk<'_>,
+    report: &Report,
+    call: &Call,
+    output: &NewPayload,
+) -> Result<(), Rejection> {
     let grant = Some(report.grant.clone());
-    if let Err(failure) = desk.take(output).and_then(|()| check_output(desk, call, output)) {
+    if let Err(failure) = desk
+        .take(output)
+        .and_then(|()| check_output(desk, call, output))
+    {
         desk.fail(&report.step, *failure, grant);
         return Ok(());
     }
@@ -56,9 +74,15 @@ fn completed(desk: &mut Desk<'_>, report: &Report, call: &Call, output: &NewPayl
 }
 
 fn check_output(desk: &Desk<'_>, call: &Call, output: &NewPayload) -> Result<(), Box<Failure>> {
-    let Some(contract) = desk.inputs.contracts.get(&call.capability) else { return Ok(()) };
-    let mismatch = |problem: String| Box::new(Failure::fatal(code::OUTPUT_SCHEMA_MISMATCH, problem));
-    let value = output.payload.to_value().map_err(|e| mismatch(format!("the output is not JSON: {e}")))?;
+    let Some(contract) = desk.inputs.contracts.get(&call.capability) else {
+        return Ok(());
+    };
+    let mismatch =
+        |problem: String| Box::new(Failure::fatal(code::OUTPUT_SCHEMA_MISMATCH, problem));
+    let value = output
+        .payload
+        .to_value()
+        .map_err(|e| mismatch(format!("the output is not JSON: {e}")))?;
     contract.check_output(&value).map_err(mismatch)
 }
 
@@ -71,8 +95,16 @@ fn failed(
 ) -> Result<(), Rejection> {
     let mut failure = trimmed(failure);
     // Details that are too large are dropped; they must not turn a failure into another one.
-    failure.details = details.filter(|new| desk.take(new).is_ok()).map(|new| new.reference);
-    attempt_failed(desk, &report.step, call, failure, Some(report.grant.clone()));
+    failure.details = details
+        .filter(|new| desk.take(new).is_ok())
+        .map(|new| new.reference);
+    attempt_failed(
+        desk,
+        &report.step,
+        call,
+        failure,
+        Some(report.grant.clone()),
+    );
     Ok(())
 }
 
@@ -84,15 +116,35 @@ pub(super) fn attempt_failed(
     failure: Failure,
     grant: Option<Grant>,
 ) {
-    let Some(state) = desk.run.step(step) else { return };
+    let Some(state) = desk.run.step(step) else {
+        return;
+    };
     let (attempt, crash_count) = (state.attempt, state.crashes);
-    match retry::judge(call, step, attempt, &failure, desk.now(), &desk.inputs.entropy) {
+    match retry::judge(
+        call,
+        step,
+        attempt,
+        &failure,
+        desk.now(),
+        &desk.inputs.entropy,
+    ) {
         Next::Stop => desk.fail(step, failure, grant),
         Next::Again(retry_at) => {
-            let event = Event::AttemptFailed { step: step.clone(), attempt, failure, retry_at, grant };
+            let event = Event::AttemptFailed {
+                step: step.clone(),
+                attempt,
+                failure,
+                retry_at,
+                grant,
+            };
             desk.emit(event);
             let task = TaskId::of_step(desk.run.id, &step.to_string());
-            let op = TaskOp::Release { task, ready_at: retry_at, attempt: attempt + 1, crash_count };
+            let op = TaskOp::Release {
+                task,
+                ready_at: retry_at,
+                attempt: attempt + 1,
+                crash_count,
+            };
             desk.decision.tasks.push(op);
         }
     }

@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn the_ceiling_doubles_until_it_meets_its_maximum() {
         let retry = Retry::default();
-        let ceilings: Vec<u64> = [1, 2, 3, 7, 8, 1_000_000].iter().map(|n| ceiling(&retry, *n).0).collect();
+        let ceilings: Vec<u64> = [1, 2, 3, 7, 8, 1_000_000]
+            .iter()
+            .map(|n| ceiling(&retry, *n).0)
+            .collect();
         assert_eq!(ceilings, [1_000, 2_000, 4_000, 60_000, 60_000, 60_000]);
     }
 

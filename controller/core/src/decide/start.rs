@@ -19,15 +19,29 @@ pub(super) fn decide(
     inputs: &Inputs,
 ) -> Result<Decided, Rejection> {
     if plan.hash != start.definition {
-        return Err(Rejection::WrongPlan { run: command.run, problem: "it is pinned to another definition" });
+        return Err(Rejection::WrongPlan {
+            run: command.run,
+            problem: "it is pinned to another definition",
+        });
     }
     if plan.entry(&start.entry).is_none() {
-        return Err(Rejection::WrongPlan { run: command.run, problem: "it has no such entry" });
+        return Err(Rejection::WrongPlan {
+            run: command.run,
+            problem: "it has no such entry",
+        });
     }
     let payload_max = inputs.limits.payload_bytes_max;
-    if let Some(large) = start.new_payload.as_ref().filter(|new| new.reference.bytes > payload_max) {
+    if let Some(large) = start
+        .new_payload
+        .as_ref()
+        .filter(|new| new.reference.bytes > payload_max)
+    {
         let actual = u64::from(large.reference.bytes);
-        return Err(Rejection::LimitExceeded { limit: "payload_bytes_max", max: u64::from(payload_max), actual });
+        return Err(Rejection::LimitExceeded {
+            limit: "payload_bytes_max",
+            max: u64::from(payload_max),
+            actual,
+        });
     }
     let problem = match start.entry {
         Entry::Workflow => check_input(start, plan, inputs)?,

@@ -16,7 +16,9 @@ pub(super) fn decide(
     purpose: TimerPurpose,
 ) -> Result<(), Rejection> {
     let state = desk.open_step(step)?;
-    let Some(activity) = state.activity.clone() else { return Err(Rejection::Stale("the step does nothing")) };
+    let Some(activity) = state.activity.clone() else {
+        return Err(Rejection::Stale("the step does nothing"));
+    };
     if !is_set(desk, step, &activity, purpose) {
         return Err(Rejection::Stale("the step has no such timer"));
     }
@@ -36,18 +38,35 @@ pub(super) fn decide(
         (TimerPurpose::Expiry, Activity::Review(asked)) if !escalated => {
             let verdict = Verdict::Expired(asked.on_expiry);
             let review = asked.review;
-            desk.emit(Event::ReviewDecided { step: step.clone(), review, verdict, comment: None });
+            desk.emit(Event::ReviewDecided {
+                step: step.clone(),
+                review,
+                verdict,
+                comment: None,
+            });
             match asked.on_expiry {
                 OnExpiry::Fail => {
-                    desk.fail(step, Failure::fatal(code::REVIEW_EXPIRED, "nobody decided in time"), None);
+                    desk.fail(
+                        step,
+                        Failure::fatal(code::REVIEW_EXPIRED, "nobody decided in time"),
+                        None,
+                    );
                 }
                 OnExpiry::Approve => desk.review_approved(step, &asked, None, None)?,
                 OnExpiry::Reject => desk.review_rejected(step, &asked, None)?,
                 OnExpiry::Escalate => desk.decision.reviews.push(ReviewOp::Escalate { review }),
             }
         }
-        (TimerPurpose::Total, _) if timed_out => return Err(Rejection::Stale("the step is timing out already")),
-        (TimerPurpose::Total, Activity::Call(_) | Activity::Review(_) | Activity::Sleep { .. } | Activity::Wait { .. }) => {
+        (TimerPurpose::Total, _) if timed_out => {
+            return Err(Rejection::Stale("the step is timing out already"));
+        }
+        (
+            TimerPurpose::Total,
+            Activity::Call(_)
+            | Activity::Review(_)
+            | Activity::Sleep { .. }
+            | Activity::Wait { .. },
+        ) => {
             desk.fail(step, total_timeout(), None);
         }
         (
@@ -61,7 +80,9 @@ pub(super) fn decide(
             desk.emit(Event::StepTimedOut { step: step.clone() });
             desk.sweep()?;
         }
-        (TimerPurpose::Wake | TimerPurpose::Expiry, _) => return Err(Rejection::Stale("it has fired before")),
+        (TimerPurpose::Wake | TimerPurpose::Expiry, _) => {
+            return Err(Rejection::Stale("it has fired before"));
+        }
     }
     Ok(())
 }
@@ -70,7 +91,9 @@ pub(super) fn decide(
 fn is_set(desk: &Desk<'_>, step: &StepKey, activity: &Activity, purpose: TimerPurpose) -> bool {
     match (purpose, activity) {
         (TimerPurpose::Total, _) => desk.total_timer_of(step).is_some(),
-        (TimerPurpose::Wake, Activity::Sleep { .. } | Activity::Wait { until: Some(_), .. }) => true,
+        (TimerPurpose::Wake, Activity::Sleep { .. } | Activity::Wait { until: Some(_), .. }) => {
+            true
+        }
         (TimerPurpose::Expiry, Activity::Review(asked)) => asked.expires_at.is_some(),
         (
             TimerPurpose::Wake | TimerPurpose::Expiry,
@@ -89,5 +112,9 @@ fn is_set(desk: &Desk<'_>, step: &StepKey, activity: &Activity, purpose: TimerPu
 
 /// What a step that took too long fails with.
 pub(super) fn total_timeout() -> Failure {
-    Failure::new(FailureClass::Fatal, code::TOTAL_TIMEOUT, "the step took longer than its total time")
+    Failure::new(
+        FailureClass::Fatal,
+        code::TOTAL_TIMEOUT,
+        "the step took longer than its total time",
+    )
 }

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use crate::decide::decision::Rejection;
 use crate::decide::desk::{Desk, Halt};
 use crate::definition::model::{Expr, Template};
-use crate::definition::plan::{NodeId, Slot};
+use crate::definition::plan::NodeId;
 use crate::event::Entry;
 use crate::expr::{Reference, Scope};
-use crate::failure::{Failure, FailureClass, code};
+use crate::failure::{Failure, code};
 use crate::payload::{Payload, PayloadRef};
-use crate::run::{StepState, StepStatus};
 
 /// Payloads made by decisions are numbered from here; those that a command brings in are numbered from 0 by whoever
 /// names them, with the same entropy.
@@ -31,7 +30,11 @@ impl Desk<'_> {
     }
 
     /// The value of a template. `at` is the step that it belongs to; `None` for the workflow's output.
-    pub(super) fn render(&mut self, at: Option<NodeId>, template: &Template) -> Result<Value, Halt> {
+    pub(super) fn render(
+        &mut self,
+        at: Option<NodeId>,
+        template: &Template,
+    ) -> Result<Value, Halt> {
         let bound = self.bind(at, &self.plan.expressions().template_references(template))?;
         let result = self.plan.expressions().render(template, &scope(&bound));
         result.map_err(|e| expression_failed(&e.to_string()).into())
@@ -39,7 +42,11 @@ impl Desk<'_> {
 
     /// The value of a template as a payload; null is no payload. A template that only passes a payload on gives that
     /// payload, unseen.
-    pub(super) fn produce(&mut self, at: Option<NodeId>, template: &Template) -> Result<Option<PayloadRef>, Halt> {
+    pub(super) fn produce(
+        &mut self,
+        at: Option<NodeId>,
+        template: &Template,
+    ) -> Result<Option<PayloadRef>, Halt> {
         if let Some(passed_on) = self.passed_on(template) {
             return Ok(passed_on);
         }
@@ -50,7 +57,11 @@ impl Desk<'_> {
     }
 
     /// The same, where null must be stored too.
-    pub(super) fn produce_stored(&mut self, at: Option<NodeId>, template: &Template) -> Result<PayloadRef, Halt> {
+    pub(super) fn produce_stored(
+        &mut self,
+        at: Option<NodeId>,
+        template: &Template,
+    ) -> Result<PayloadRef, Halt> {
         match self.produce(at, template)? {
             Some(reference) => Ok(reference),
             None => Ok(self.store(Value::Null)?),
@@ -95,7 +106,10 @@ impl Desk<'_> {
     }
 
     /// The values of payloads; asks for all that are not at hand, at once.
-    pub(super) fn values_of(&mut self, references: &[Option<PayloadRef>]) -> Result<Vec<Arc<Value>>, Halt> {
+    pub(super) fn values_of(
+        &mut self,
+        references: &[Option<PayloadRef>],
+    ) -> Result<Vec<Arc<Value>>, Halt> {
         let mut values = Vec::with_capacity(references.len());
         for reference in references {
             match self.look_up(*reference)? {
@@ -103,27 +117,52 @@ impl Desk<'_> {
                 None => self.needs.payloads.extend(*reference),
             }
         }
-        if values.len() == references.len() { Ok(values) } else { Err(self.missing()) }
+        if values.len() == references.len() {
+            Ok(values)
+        } else {
+            Err(self.missing())
+        }
     }
 
-    fn look_up(&mut self, reference: Option<PayloadRef>) -> Result<Option<Arc<Value>>, Box<Failure>> {
-        let Some(reference) = reference else { return Ok(Some(Arc::new(Value::Null))) };
-        if let Some(value) = self.inputs.payloads.get(&reference.id).or_else(|| self.fresh.get(&reference.id)) {
+    fn look_up(
+        &mut self,
+        reference: Option<PayloadRef>,
+    ) -> Result<Option<Arc<Value>>, Box<Failure>> {
+        let Some(reference) = reference else {
+            return Ok(Some(Arc::new(Value::Null)));
+        };
+        if let Some(value) = self
+            .inputs
+            .payloads
+            .get(&reference.id)
+            .or_else(|| self.fresh.get(&reference.id))
+        {
             return Ok(Some(Arc::clone(value)));
         }
-        let Some(brought) = self.decision.payloads.iter().find(|new| new.reference.id == reference.id) else {
+        let Some(brought) = self
+            .decision
+            .payloads
+            .iter()
+            .find(|new| new.reference.id == reference.id)
+        else {
             return Ok(None);
         };
         let parsed = brought.payload.to_value().map_err(|e| {
             let encoding = &brought.payload.encoding;
-            expression_failed(&format!("a payload with encoding `{encoding}` is not JSON: {e}"))
+            expression_failed(&format!(
+                "a payload with encoding `{encoding}` is not JSON: {e}"
+            ))
         })?;
         let value = Arc::new(parsed);
         self.fresh.insert(reference.id, Arc::clone(&value));
         Ok(Some(value))
     }
 
-    fn bind(&mut self, at: Option<NodeId>, references: &BTreeSet<Reference>) -> Result<Bound, Halt> {
+    fn bind(
+        &mut self,
+        at: Option<NodeId>,
+        references: &BTreeSet<Reference>,
+    ) -> Result<Bound, Halt> {
         let mut bound = Vec::with_capacity(references.len());
         let mut complete = true;
         for reference in references {
@@ -142,7 +181,11 @@ impl Desk<'_> {
             };
             bound.push((reference.clone(), value));
         }
-        if complete { Ok(bound) } else { Err(self.missing()) }
+        if complete {
+            Ok(bound)
+        } else {
+            Err(self.missing())
+        }
     }
 
     /// The payload behind a reference to a step or a variable, if there is one.
@@ -158,7 +201,10 @@ impl Desk<'_> {
         match reference {
             Reference::Input => Behind::Payload(origin.input),
             Reference::Step(name) => {
-                let here = self.plan.named(name).and_then(|node| self.run.step(&node.key));
+                let here = self
+                    .plan
+                    .named(name)
+                    .and_then(|node| self.run.step(&node.key));
                 match here {
                     Some(state) => Behind::Payload(state.output),
                     None => Behind::Payload(origin.scope.get(&format!("steps.{name}")).copied()),
@@ -191,10 +237,14 @@ impl Desk<'_> {
 
     /// The payload that a template hands on as it is.
     fn passed_on(&self, template: &Template) -> Option<Option<PayloadRef>> {
-        let Template::Expr(expr) = template else { return None };
+        let Template::Expr(expr) = template else {
+            return None;
+        };
         let expression = self.plan.expressions().get(expr).ok()?;
         let mut references = expression.references().iter();
-        let (only, None) = (references.next()?, references.next()) else { return None };
+        let (only, None) = (references.next()?, references.next()) else {
+            return None;
+        };
         if only.to_string() != expr.0 {
             return None;
         }
@@ -202,50 +252,6 @@ impl Desk<'_> {
             Behind::Payload(payload) => Some(payload),
             Behind::Value(_) | Behind::Nothing => None,
         }
-    }
-
-    /// The failure that the `catch` around a node handles, as expressions see it.
-    fn caught(&self, at: NodeId) -> Value {
-        let mut node = self.plan.node(at);
-        while let Some(parent) = node.parent {
-            if node.slot == Slot::Catch {
-                return self.first_failed(parent, Slot::TryBody).map_or(Value::Null, |failed| self.error_of(failed));
-            }
-            node = self.plan.node(parent);
-        }
-        Value::Null
-    }
-
-    /// The step of a list that failed for good.
-    pub(super) fn first_failed(&self, parent: NodeId, slot: Slot) -> Option<&StepState> {
-        let list = self.plan.list(Some(parent), slot);
-        let states = list.iter().filter_map(|id| self.run.step(&self.plan.node(*id).key));
-        states.filter(|state| state.status == StepStatus::Failed).min_by_key(|state| state.last_seq)
-    }
-
-    fn error_of(&self, failed: &StepState) -> Value {
-        let Some(failure) = &failed.failure else { return Value::Null };
-        let class = match failure.class {
-            FailureClass::Transient => "transient",
-            FailureClass::Recoverable => "recoverable",
-            FailureClass::Fatal => "fatal",
-            FailureClass::Unknown => "unknown",
-        };
-        json!({ "code": failure.code, "message": failure.message, "class": class, "step": self.origin_of(failed) })
-    }
-
-    /// The id of the innermost step that a failure started from.
-    fn origin_of(&self, failed: &StepState) -> String {
-        let mut path = failed.key.path.clone();
-        while let Some(node) = self.plan.at(&path) {
-            // What fails later replaces what failed before: a `finally` its `catch`, a `catch` its body.
-            let inside = node.slots().rev().find_map(|slot| self.first_failed(node.id, slot));
-            match inside {
-                Some(state) => path.clone_from(&state.key.path),
-                None => break,
-            }
-        }
-        path.rsplit('/').next().unwrap_or_default().to_owned()
     }
 }
 
@@ -256,7 +262,11 @@ enum Behind {
 }
 
 fn scope(bound: &Bound) -> Scope<'_> {
-    bound.iter().fold(Scope::new(), |scope, (reference, value)| scope.with(reference.clone(), value))
+    bound
+        .iter()
+        .fold(Scope::new(), |scope, (reference, value)| {
+            scope.with(reference.clone(), value)
+        })
 }
 
 fn expression_failed(problem: &str) -> Box<Failure> {

@@ -345,3 +345,131 @@ fn take_lists(kind: &mut StepKind) -> Vec<(Slot, Vec<Step>)> {
         | StepKind::Fail { .. } => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::model::{
+        Expr, Foreach, LANGUAGE_VERSION, OnFailure, OnItemFailure, Timeouts,
+    };
+
+    fn step(id: &str, kind: StepKind) -> Step {
+        Step {
+            id: id.to_owned(),
+            kind,
+            when: None,
+            needs: Vec::new(),
+            retry: None,
+            timeout: Timeouts::default(),
+            on_failure: OnFailure::Fail,
+            priority: 0,
+        }
+    }
+
+    fn call(id: &str, with: &str) -> Step {
+        let with = Template::Expr(Expr(with.to_owned()));
+        step(
+            id,
+            StepKind::Call {
+                capability: "x".to_owned(),
+                with,
+            },
+        )
+    }
+
+    fn plan(steps: Vec<Step>, input: Option<Value>) -> Plan {
+        let definition = Definition {
+            language: LANGUAGE_VERSION,
+            workflow: "w".to_owned(),
+            description: None,
+            input,
+            steps,
+            output: None,
+        };
+        Plan::new(definition, DefinitionHash([0; 32]), &Limits::default()).unwrap()
+    }
+
+    fn each(id: &str, steps: Vec<Step>) -> Step {
+        let items = Expr("[1]".to_owned());
+        let on_item_failure = OnItemFailure::Fail;
+        let foreach = Foreach {
+            items,
+            max_parallel: 0,
+            steps,
+            output: None,
+            on_item_failure,
+        };
+        step(id, StepKind::Foreach(foreach))
+    }
+
+    #[test]
+    fn nodes_know_their_place() {
+        let block = StepKind::Try {
+            steps: vec![call("a", "1"), call("b", "1")],
+            catch: vec![call("c", "1")],
+            finally: Vec::new(),
+        };
+        let members = StepKind::Parallel {
+            steps: vec![call("m", "1"), call("n", "1")],
+        };
+        let plan = plan(vec![step("t", block), step("p", members)], None);
+        let named = |name: &str| plan.named(name).unwrap();
+        assert_eq!(named("b").key.to_string(), "t/b~1");
+        assert_eq!(plan.at("t/c").unwrap().slot, Slot::Catch);
+        assert_eq!(named("a").next, Some(named("b").id));
+        assert_eq!((named("b").next, named("m").next), (None, None));
+        assert_eq!(named("t").next, Some(named("p").id));
+        assert_eq!(
+            plan.list(Some(named("t").id), Slot::TryBody),
+            [named("a").id, named("b").id]
+        );
+        assert_eq!(plan.list(None, Slot::Body).len(), 2);
+        assert!(
+            plan.entry(&Entry::Item {
+                path: "t".to_owned(),
+                index: 0
+            })
+            .is_none()
+        );
+    }
+
+    #[test]
+    fn a_foreach_knows_what_its_body_reads_from_around_it_nested_bodies_included() {
+        let inner = each(
+            "inner",
+            vec![call("deep", "[steps.top.output, steps.own.output, item]")],
+        );
+        let body = vec![call("own", "vars.v"), inner];
+        let plan = plan(vec![call("top", "1"), each("outer", body)], None);
+        let outer = |name: &str| {
+            plan.named(name)
+                .unwrap()
+                .outer()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(outer("outer"), ["steps.top.output", "vars.v"]);
+        assert_eq!(outer("inner"), ["steps.own.output", "steps.top.output"]);
+        assert!(
+            plan.entry(&Entry::Item {
+                path: "outer/inner".to_owned(),
+                index: 0
+            })
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn an_input_is_checked_against_the_schema_if_there_is_one() {
+        let plan = plan(vec![call("a", "1")], Some(json!({ "type": "integer" })));
+        assert_eq!(plan.check_input(&json!(1)), Ok(()));
+        assert!(
+            plan.check_input(&json!("x"))
+                .unwrap_err()
+                .contains("integer")
+        );
+    }
+}

@@ -12,14 +12,28 @@ impl Run {
         let text = match state.activity.as_ref()? {
             Activity::Call(call) => self.waiting_call(state, &call.capability),
             Activity::Review(asked) => {
-                let escalated = if state.escalated { " (expired, escalated)" } else { "" };
+                let escalated = if state.escalated {
+                    " (expired, escalated)"
+                } else {
+                    ""
+                };
                 format!("a decision on {}{escalated}", asked.review)
             }
             Activity::Sleep { until } => format!("{until}"),
-            Activity::Wait { signal, until: None } => format!("signal `{signal}`"),
-            Activity::Wait { signal, until: Some(until) } => format!("signal `{signal}`, until {until}"),
-            Activity::Parallel | Activity::Switch { .. } | Activity::Try => self.waiting_block(step),
-            Activity::Foreach(fanout) => format!("items: {} of {} closed", state.join.closed, fanout.total),
+            Activity::Wait {
+                signal,
+                until: None,
+            } => format!("signal `{signal}`"),
+            Activity::Wait {
+                signal,
+                until: Some(until),
+            } => format!("signal `{signal}`, until {until}"),
+            Activity::Parallel | Activity::Switch { .. } | Activity::Try => {
+                self.waiting_block(step)
+            }
+            Activity::Foreach(fanout) => {
+                format!("items: {} of {} closed", state.join.closed, fanout.total)
+            }
             Activity::Child { workflow, run, .. } => format!("{run} of workflow `{workflow}`"),
         };
         Some(text)
@@ -27,10 +41,15 @@ impl Run {
 
     fn waiting_call(&self, state: &StepState, capability: &str) -> String {
         if state.parked {
-            return format!("its operations: {}", self.open_inside(&state.key).join(", "));
+            return format!(
+                "its operations: {}",
+                self.open_inside(&state.key).join(", ")
+            );
         }
         match (state.retry_at, &state.failure) {
-            (Some(at), Some(failure)) => format!("attempt {} at {at}, after {}", state.attempt, failure.code),
+            (Some(at), Some(failure)) => {
+                format!("attempt {} at {at}, after {}", state.attempt, failure.code)
+            }
             (Some(at), None) => format!("its lease expired; offered again at {at}"),
             (None, _) => format!("a worker with `{capability}` to take or report it"),
         }
@@ -46,8 +65,15 @@ impl Run {
 
     fn open_inside(&self, step: &StepKey) -> Vec<&str> {
         let prefix = format!("{}/", step.path);
-        let inside = self.open.range(StepKey { path: prefix.clone(), epoch: 0 }..);
-        let inside = inside.take_while(|key| key.path.starts_with(&prefix)).map(|key| &key.path[prefix.len()..]);
+        let inside = self.open.range(
+            StepKey {
+                path: prefix.clone(),
+                epoch: 0,
+            }..,
+        );
+        let inside = inside
+            .take_while(|key| key.path.starts_with(&prefix))
+            .map(|key| &key.path[prefix.len()..]);
         inside.filter(|rest| !rest.contains('/')).collect()
     }
 }

@@ -84,23 +84,43 @@ impl Run {
                 self.close(step, StepStatus::Skipped, envelope).output = *output;
             }
             Event::StepOpened { step, activity } => self.open(step, activity, envelope),
-            Event::StepCompleted { step, output, grant } => {
+            Event::StepCompleted {
+                step,
+                output,
+                grant,
+            } => {
                 let state = self.close(step, StepStatus::Completed, envelope);
                 state.output = *output;
                 state.failure = None;
                 take_grant(state, grant.as_ref());
             }
-            Event::AttemptFailed { step, attempt, failure, retry_at, grant } => self.touch(step, envelope, |state| {
+            Event::AttemptFailed {
+                step,
+                attempt,
+                failure,
+                retry_at,
+                grant,
+            } => self.touch(step, envelope, |state| {
                 state.attempt = attempt + 1;
                 state.failure = Some(failure.clone());
                 state.retry_at = Some(*retry_at);
                 take_grant(state, grant.as_ref());
             }),
-            Event::LeaseExpired { step, grant: _, crash_count, retry_at } => self.touch(step, envelope, |state| {
+            Event::LeaseExpired {
+                step,
+                grant: _,
+                crash_count,
+                retry_at,
+            } => self.touch(step, envelope, |state| {
                 state.crashes = *crash_count;
                 state.retry_at = Some(*retry_at);
             }),
-            Event::StepFailed { step, failure, handled, grant } => {
+            Event::StepFailed {
+                step,
+                failure,
+                handled,
+                grant,
+            } => {
                 self.fail(step, failure, *handled, envelope);
                 self.touch(step, envelope, |state| take_grant(state, grant.as_ref()));
             }
@@ -108,7 +128,12 @@ impl Run {
                 self.close(step, StepStatus::Cancelled, envelope);
                 self.around(step, |state| state.left_inside += 1);
             }
-            Event::ReviewDecided { step, review: _, verdict, comment: _ } => self.touch(step, envelope, |state| {
+            Event::ReviewDecided {
+                step,
+                review: _,
+                verdict,
+                comment: _,
+            } => self.touch(step, envelope, |state| {
                 use crate::definition::model::OnExpiry;
                 use crate::event::Verdict;
                 state.escalated = match verdict {
@@ -119,7 +144,10 @@ impl Run {
                 };
             }),
             Event::SignalReceived { name, payload } => {
-                self.signals.push_back(KeptSignal { name: name.clone(), payload: *payload });
+                self.signals.push_back(KeptSignal {
+                    name: name.clone(),
+                    payload: *payload,
+                });
             }
             Event::SignalConsumed { step, name } => {
                 if let Some(oldest) = self.signals.iter().position(|signal| signal.name == *name) {
@@ -127,9 +155,17 @@ impl Run {
                 }
                 self.touch(step, envelope, |_| {});
             }
-            Event::ItemsSpawned { step, from: _, to } => self.touch(step, envelope, |s| s.join.spawned = *to),
-            Event::ItemsCancelled { step, from: _, to } => self.touch(step, envelope, |s| s.join.cancelled = *to),
-            Event::JoinProgressed { step, closed, failed } => self.touch(step, envelope, |state| {
+            Event::ItemsSpawned { step, from: _, to } => {
+                self.touch(step, envelope, |s| s.join.spawned = *to)
+            }
+            Event::ItemsCancelled { step, from: _, to } => {
+                self.touch(step, envelope, |s| s.join.cancelled = *to)
+            }
+            Event::JoinProgressed {
+                step,
+                closed,
+                failed,
+            } => self.touch(step, envelope, |state| {
                 state.join.closed = *closed;
                 state.join.failed = *failed;
             }),
@@ -137,10 +173,19 @@ impl Run {
                 self.vars.insert(name.clone(), *value);
             }
             Event::CheckpointReached { step: _, name: _ } => {}
-            Event::JournalRecorded { step, name, input_digest, output } => {
+            Event::JournalRecorded {
+                step,
+                name,
+                input_digest,
+                output,
+            } => {
                 self.journal(step, name, input_digest, Some(*output), envelope);
             }
-            Event::JournalRequested { step, name, input_digest } => {
+            Event::JournalRequested {
+                step,
+                name,
+                input_digest,
+            } => {
                 self.journal(step, name, input_digest, None, envelope);
             }
             Event::StepParked { step, grant } => self.touch(step, envelope, |state| {
@@ -148,7 +193,9 @@ impl Run {
                 take_grant(state, Some(grant));
             }),
             Event::StepResumed { step } => self.touch(step, envelope, |state| state.parked = false),
-            Event::StepTimedOut { step } => self.touch(step, envelope, |state| state.timed_out = true),
+            Event::StepTimedOut { step } => {
+                self.touch(step, envelope, |state| state.timed_out = true)
+            }
             Event::RunCancelRequested { reason } => {
                 self.status = RunStatus::Cancelling;
                 self.cancel_reason = Some(reason.clone());
@@ -180,7 +227,8 @@ impl Run {
     fn close(&mut self, step: &StepKey, status: StepStatus, envelope: &Envelope) -> &mut StepState {
         self.open.remove(step);
         if self.steps.get(step).is_none() {
-            self.steps.put(StepState::new(step.clone(), envelope.at, envelope.seq));
+            self.steps
+                .put(StepState::new(step.clone(), envelope.at, envelope.seq));
         }
         let state = self.steps.get_mut(step).expect("it was just put there");
         state.status = status;
@@ -193,7 +241,11 @@ impl Run {
     }
 
     fn fail(&mut self, step: &StepKey, failure: &Failure, handled: bool, envelope: &Envelope) {
-        let status = if handled { StepStatus::Absorbed } else { StepStatus::Failed };
+        let status = if handled {
+            StepStatus::Absorbed
+        } else {
+            StepStatus::Failed
+        };
         self.close(step, status, envelope).failure = Some(failure.clone());
         if !handled {
             self.around(step, |state| state.failed_inside += 1);
@@ -202,8 +254,13 @@ impl Run {
 
     /// Changes the step directly around another one.
     fn around(&mut self, step: &StepKey, change: impl FnOnce(&mut StepState)) {
-        let Some((path, _)) = step.path.rsplit_once('/') else { return };
-        if let Some(state) = self.steps.get_mut(&StepKey { path: path.to_owned(), epoch: step.epoch }) {
+        let Some((path, _)) = step.path.rsplit_once('/') else {
+            return;
+        };
+        if let Some(state) = self.steps.get_mut(&StepKey {
+            path: path.to_owned(),
+            epoch: step.epoch,
+        }) {
             change(state);
         }
     }
@@ -223,7 +280,11 @@ impl Run {
         recorded: Option<PayloadRef>,
         envelope: &Envelope,
     ) {
-        let record = JournalRecord { name: name.to_owned(), input_digest: *input_digest, recorded };
+        let record = JournalRecord {
+            name: name.to_owned(),
+            input_digest: *input_digest,
+            recorded,
+        };
         self.touch(step, envelope, |state| state.journal.put(record));
     }
 

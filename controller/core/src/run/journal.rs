@@ -44,7 +44,10 @@ impl StepKey {
     /// The step that carries out an operation of this step's journal.
     #[must_use]
     pub fn operation(&self, name: &str) -> StepKey {
-        StepKey { path: format!("{}/{name}", self.path), epoch: self.epoch }
+        StepKey {
+            path: format!("{}/{name}", self.path),
+            epoch: self.epoch,
+        }
     }
 }
 
@@ -52,25 +55,39 @@ impl Run {
     /// The completed operations of a step's task, by name. Open ones are left out.
     #[must_use]
     pub fn journal_of(&self, step: &StepKey) -> Vec<JournalEntry> {
-        let Some(state) = self.steps.get(step) else { return Vec::new() };
+        let Some(state) = self.steps.get(step) else {
+            return Vec::new();
+        };
         let entries = state.journal.iter().filter_map(|record| {
             let result = match record.recorded {
                 Some(output) => Ok(Some(output)),
                 None => self.operation_result(&step.operation(&record.name))?,
             };
-            Some(JournalEntry { name: record.name.clone(), input_digest: record.input_digest, result })
+            Some(JournalEntry {
+                name: record.name.clone(),
+                input_digest: record.input_digest,
+                result,
+            })
         });
         entries.collect()
     }
 
     /// How an operation ended; `None` while it is open.
-    pub(crate) fn operation_result(&self, operation: &StepKey) -> Option<Result<Option<PayloadRef>, Failure>> {
+    pub(crate) fn operation_result(
+        &self,
+        operation: &StepKey,
+    ) -> Option<Result<Option<PayloadRef>, Failure>> {
         let state = self.steps.get(operation)?;
         match state.status {
             StepStatus::Open => None,
             StepStatus::Completed | StepStatus::Skipped => Some(Ok(state.output)),
             StepStatus::Failed | StepStatus::Absorbed | StepStatus::Cancelled => {
-                let cancelled = || Failure::fatal(crate::failure::code::CANCELLED, "the operation was cancelled");
+                let cancelled = || {
+                    Failure::fatal(
+                        crate::failure::code::CANCELLED,
+                        "the operation was cancelled",
+                    )
+                };
                 Some(Err(state.failure.clone().unwrap_or_else(cancelled)))
             }
         }

@@ -47,7 +47,9 @@ impl<V: Keyed + Clone> Shelf<V> {
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &V::Key) -> Option<&mut V> {
-        self.find(key).ok().map(|i| Arc::make_mut(&mut self.values[i]))
+        self.find(key)
+            .ok()
+            .map(|i| Arc::make_mut(&mut self.values[i]))
     }
 
     /// Puts a value in its place; one with the same key goes.

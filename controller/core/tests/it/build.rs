@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fulcrum_core::definition::model::{
-    Case, Definition, Expr, Foreach, LANGUAGE_VERSION, OnExpiry, OnFailure, OnItemFailure, OnReject, Review, Step,
-    StepKind, Template, Timeouts,
+    Case, Definition, Expr, Foreach, LANGUAGE_VERSION, OnExpiry, OnFailure, OnItemFailure,
+    OnReject, Review, Step, StepKind, Template, Timeouts,
 };
 use fulcrum_core::time::Millis;
 use serde_json::Value;
@@ -46,7 +46,13 @@ pub(crate) fn call(id: &str) -> Step {
 }
 
 pub(crate) fn call_with(id: &str, with: Template) -> Step {
-    step(id, StepKind::Call { capability: format!("do.{id}"), with })
+    step(
+        id,
+        StepKind::Call {
+            capability: format!("do.{id}"),
+            with,
+        },
+    )
 }
 
 pub(crate) fn parallel(id: &str, steps: Vec<Step>) -> Step {
@@ -54,44 +60,93 @@ pub(crate) fn parallel(id: &str, steps: Vec<Step>) -> Step {
 }
 
 pub(crate) fn attempt(id: &str, steps: Vec<Step>, catch: Vec<Step>, finally: Vec<Step>) -> Step {
-    step(id, StepKind::Try { steps, catch, finally })
+    step(
+        id,
+        StepKind::Try {
+            steps,
+            catch,
+            finally,
+        },
+    )
 }
 
 pub(crate) fn switch(id: &str, cases: Vec<(&str, Vec<Step>)>, default: Vec<Step>) -> Step {
-    let cases = cases.into_iter().map(|(when, steps)| Case { when: Expr(when.to_owned()), steps });
-    step(id, StepKind::Switch { cases: cases.collect(), default })
+    let cases = cases.into_iter().map(|(when, steps)| Case {
+        when: Expr(when.to_owned()),
+        steps,
+    });
+    step(
+        id,
+        StepKind::Switch {
+            cases: cases.collect(),
+            default,
+        },
+    )
 }
 
 pub(crate) fn foreach(id: &str, items: &str, max_parallel: u32, steps: Vec<Step>) -> Step {
     let on_item_failure = OnItemFailure::Fail;
-    step(id, StepKind::Foreach(Foreach { items: Expr(items.to_owned()), max_parallel, steps, output: None, on_item_failure }))
+    step(
+        id,
+        StepKind::Foreach(Foreach {
+            items: Expr(items.to_owned()),
+            max_parallel,
+            steps,
+            output: None,
+            on_item_failure,
+        }),
+    )
 }
 
 pub(crate) fn child(id: &str, workflow: &str, with: Template) -> Step {
-    step(id, StepKind::Run { workflow: workflow.to_owned(), with })
+    step(
+        id,
+        StepKind::Run {
+            workflow: workflow.to_owned(),
+            with,
+        },
+    )
 }
 
 pub(crate) fn review(id: &str, show: Template) -> Step {
-    step(id, StepKind::Review(Review {
-        title: literal(Value::from("Is this right?")),
-        show,
-        edit: true,
-        expires: Some(Millis::from_secs(60)),
-        on_expiry: OnExpiry::Fail,
-        on_reject: OnReject::Fail,
-    }))
+    step(
+        id,
+        StepKind::Review(Review {
+            title: literal(Value::from("Is this right?")),
+            show,
+            edit: true,
+            expires: Some(Millis::from_secs(60)),
+            on_expiry: OnExpiry::Fail,
+            on_reject: OnReject::Fail,
+        }),
+    )
 }
 
 pub(crate) fn wait(id: &str, signal: &str) -> Step {
-    step(id, StepKind::Wait { signal: signal.to_owned() })
+    step(
+        id,
+        StepKind::Wait {
+            signal: signal.to_owned(),
+        },
+    )
 }
 
 pub(crate) fn sleep(id: &str, span: &str) -> Step {
-    step(id, StepKind::Sleep { span: literal(Value::from(span)) })
+    step(
+        id,
+        StepKind::Sleep {
+            span: literal(Value::from(span)),
+        },
+    )
 }
 
 pub(crate) fn set(id: &str, name: &str, value: Template) -> Step {
-    step(id, StepKind::Set { vars: BTreeMap::from([(name.to_owned(), value)]) })
+    step(
+        id,
+        StepKind::Set {
+            vars: BTreeMap::from([(name.to_owned(), value)]),
+        },
+    )
 }
 
 pub(crate) fn give_back(id: &str, value: Template) -> Step {
@@ -99,7 +154,13 @@ pub(crate) fn give_back(id: &str, value: Template) -> Step {
 }
 
 pub(crate) fn fail(id: &str, code: &str) -> Step {
-    step(id, StepKind::Fail { code: code.to_owned(), message: literal(Value::from("on purpose")) })
+    step(
+        id,
+        StepKind::Fail {
+            code: code.to_owned(),
+            message: literal(Value::from("on purpose")),
+        },
+    )
 }
 
 /// Changes to a step, for chaining.

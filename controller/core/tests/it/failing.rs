@@ -16,12 +16,18 @@ use crate::build::*;
 use crate::world::{World, contract};
 
 fn failure_code(world: &World, run: RunId) -> &str {
-    &world.runs[&run].failure.as_ref().expect("the run failed").code
+    &world.runs[&run]
+        .failure
+        .as_ref()
+        .expect("the run failed")
+        .code
 }
 
 fn single(idempotency: Idempotency) -> (World, RunId) {
     let mut world = World::new(workflow(vec![call("a")]));
-    world.contracts.insert("do.a".to_owned(), contract("do.a", idempotency));
+    world
+        .contracts
+        .insert("do.a".to_owned(), contract("do.a", idempotency));
     let run = world.start(json!(null)).unwrap();
     (world, run)
 }
@@ -29,7 +35,10 @@ fn single(idempotency: Idempotency) -> (World, RunId) {
 #[test]
 fn a_transient_failure_is_retried_until_attempts_run_out() {
     let mut step = call("a");
-    step.retry = Some(Retry { max_attempts: 3, ..Retry::default() });
+    step.retry = Some(Retry {
+        max_attempts: 3,
+        ..Retry::default()
+    });
     let mut world = World::new(workflow(vec![step]));
     let run = world.start(json!(null)).unwrap();
     for attempt in 1..3 {
@@ -45,10 +54,21 @@ fn a_transient_failure_is_retried_until_attempts_run_out() {
 
 #[test]
 fn a_code_that_is_never_retried_and_a_fatal_class_stop_at_once() {
-    for (class, refused) in [(FailureClass::Transient, true), (FailureClass::Fatal, false), (FailureClass::Recoverable, false)] {
+    for (class, refused) in [
+        (FailureClass::Transient, true),
+        (FailureClass::Fatal, false),
+        (FailureClass::Recoverable, false),
+    ] {
         let mut step = call("a");
-        let non_retryable = if refused { vec!["BROKEN".to_owned()] } else { vec![] };
-        step.retry = Some(Retry { non_retryable, ..Retry::default() });
+        let non_retryable = if refused {
+            vec!["BROKEN".to_owned()]
+        } else {
+            vec![]
+        };
+        step.retry = Some(Retry {
+            non_retryable,
+            ..Retry::default()
+        });
         let mut world = World::new(workflow(vec![step]));
         let run = world.start(json!(null)).unwrap();
         world.refuse(run, "a", class);
@@ -63,8 +83,20 @@ fn retry_after_is_the_least_delay() {
     let granted = world.grant(run, "a");
     let mut failure = Failure::new(FailureClass::Transient, "BUSY", "come back later");
     failure.retry_after = Some(Millis::from_secs(600));
-    world.report(run, "a", &granted, ReportOutcome::Failed { failure, details: None }).unwrap();
-    assert!(world.tasks.values().next().unwrap().ready_at >= world.now.plus(Millis::from_secs(600)));
+    world
+        .report(
+            run,
+            "a",
+            &granted,
+            ReportOutcome::Failed {
+                failure,
+                details: None,
+            },
+        )
+        .unwrap();
+    assert!(
+        world.tasks.values().next().unwrap().ready_at >= world.now.plus(Millis::from_secs(600))
+    );
 }
 
 #[test]
@@ -84,7 +116,10 @@ fn an_expired_lease_is_offered_again_until_it_is_poison() {
         world.grant(run, "a");
         world.due(run, "a", Due::LeaseDeadline).unwrap();
         let task = world.tasks.values().next().unwrap();
-        assert_eq!((task.state, task.crashes, task.attempt), (TaskState::Ready, crash, 1));
+        assert_eq!(
+            (task.state, task.crashes, task.attempt),
+            (TaskState::Ready, crash, 1)
+        );
     }
     world.grant(run, "a");
     world.due(run, "a", Due::LeaseDeadline).unwrap();
@@ -115,7 +150,16 @@ fn a_repeated_report_changes_nothing_even_after_the_end() {
     let (mut world, run) = single(Idempotency::Keyed);
     let granted = world.grant(run, "a");
     let output = world.payload(run, &json!(1));
-    world.report(run, "a", &granted, ReportOutcome::Completed { output: output.clone() }).unwrap();
+    world
+        .report(
+            run,
+            "a",
+            &granted,
+            ReportOutcome::Completed {
+                output: output.clone(),
+            },
+        )
+        .unwrap();
     let again = world.report(run, "a", &granted, ReportOutcome::Completed { output });
     assert!(matches!(again, Err(Rejection::Stale(_))), "{again:?}");
 }
@@ -129,7 +173,11 @@ fn times_that_run_out_have_their_codes() {
     let (mut world, run) = single(Idempotency::Keyed);
     world.grant(run, "a");
     world.due(run, "a", Due::StartToClose).unwrap();
-    assert_eq!(world.tasks.values().next().unwrap().attempt, 2, "a failed attempt like any other");
+    assert_eq!(
+        world.tasks.values().next().unwrap().attempt,
+        2,
+        "a failed attempt like any other"
+    );
 
     let mut world = World::new(workflow(vec![call("a").within(Millis::from_secs(5))]));
     let run = world.start(json!(null)).unwrap();
@@ -141,7 +189,10 @@ fn times_that_run_out_have_their_codes() {
 #[test]
 fn a_block_that_times_out_cleans_up_and_then_fails() {
     let body = vec![parallel("p", vec![call("a"), call("b")])];
-    let steps = vec![attempt("careful", body, vec![call("mend")], vec![call("clean")]).within(Millis::from_secs(5))];
+    let steps = vec![
+        attempt("careful", body, vec![call("mend")], vec![call("clean")])
+            .within(Millis::from_secs(5)),
+    ];
     let mut world = World::new(workflow(steps));
     let run = world.start(json!(null)).unwrap();
     world.fire_next();
@@ -153,13 +204,19 @@ fn a_block_that_times_out_cleans_up_and_then_fails() {
 #[test]
 fn a_catch_sees_the_error_and_its_value_is_the_value_of_the_try() {
     let body = vec![switch("pick", vec![("true", vec![call("deep")])], vec![])];
-    let catch = vec![call_with("mend", expr("[error.code, error.step, error.class, error.message]"))];
+    let catch = vec![call_with(
+        "mend",
+        expr("[error.code, error.step, error.class, error.message]"),
+    )];
     let mut definition = workflow(vec![attempt("careful", body, catch, vec![call("clean")])]);
     definition.output = Some(expr("steps.careful.output"));
     let mut world = World::new(definition);
     let run = world.start(json!(null)).unwrap();
     world.refuse(run, "careful/pick/deep", FailureClass::Fatal);
-    assert_eq!(world.task_input(run, "careful/mend"), json!(["BROKEN", "deep", "fatal", "it broke"]));
+    assert_eq!(
+        world.task_input(run, "careful/mend"),
+        json!(["BROKEN", "deep", "fatal", "it broke"])
+    );
     world.answer(run, "careful/mend", json!("mended"));
     world.answer(run, "careful/clean", json!("cleaned"));
     assert_eq!(world.value(world.runs[&run].output), json!("mended"));
@@ -168,11 +225,21 @@ fn a_catch_sees_the_error_and_its_value_is_the_value_of_the_try() {
 #[test]
 fn what_fails_later_replaces_what_failed_before() {
     let catch = vec![fail("again", "WORSE")];
-    let mut world = World::new(workflow(vec![attempt("t", vec![fail("first", "BAD")], catch.clone(), vec![])]));
+    let mut world = World::new(workflow(vec![attempt(
+        "t",
+        vec![fail("first", "BAD")],
+        catch.clone(),
+        vec![],
+    )]));
     let run = world.start(json!(null)).unwrap();
     assert_eq!(failure_code(&world, run), "WORSE");
     let finally = vec![fail("last", "WORST")];
-    let mut world = World::new(workflow(vec![attempt("t", vec![fail("first", "BAD")], catch, finally)]));
+    let mut world = World::new(workflow(vec![attempt(
+        "t",
+        vec![fail("first", "BAD")],
+        catch,
+        finally,
+    )]));
     let run = world.start(json!(null)).unwrap();
     assert_eq!(failure_code(&world, run), "WORST");
 }
@@ -195,7 +262,9 @@ fn values_that_break_a_contract_fail_the_step() {
     let mut typed = (*contract("do.a", Idempotency::Keyed)).clone();
     typed.output_schema = schema.clone();
     let mut world = World::new(workflow(vec![call("a")]));
-    world.contracts.insert("do.a".to_owned(), typed.clone().into());
+    world
+        .contracts
+        .insert("do.a".to_owned(), typed.clone().into());
     let run = world.start(json!(null)).unwrap();
     world.answer(run, "a", json!({ "nothing": 1 }));
     assert_eq!(failure_code(&world, run), code::OUTPUT_SCHEMA_MISMATCH);
@@ -211,9 +280,26 @@ fn a_long_message_is_cut() {
     let run = world.start(json!(null)).unwrap();
     let granted = world.grant(run, "a");
     let failure = Failure::fatal(&"C".repeat(100), "ä".repeat(5_000));
-    world.report(run, "a", &granted, ReportOutcome::Failed { failure, details: None }).unwrap();
-    let failure = world.runs[&run].step(&StepKey::first("a")).unwrap().failure.clone().unwrap();
+    world
+        .report(
+            run,
+            "a",
+            &granted,
+            ReportOutcome::Failed {
+                failure,
+                details: None,
+            },
+        )
+        .unwrap();
+    let failure = world.runs[&run]
+        .step(&StepKey::first("a"))
+        .unwrap()
+        .failure
+        .clone()
+        .unwrap();
     assert_eq!((failure.code.len(), failure.message.len()), (64, 4_096));
-    let failed = |envelope: &&fulcrum_core::event::Envelope| matches!(envelope.event, Event::StepFailed { .. });
+    let failed = |envelope: &&fulcrum_core::event::Envelope| {
+        matches!(envelope.event, Event::StepFailed { .. })
+    };
     assert_eq!(world.timelines[&run].iter().filter(failed).count(), 1);
 }

@@ -16,12 +16,19 @@ fn item(run: RunId, index: u32) -> RunId {
 }
 
 fn fan_out(max_parallel: u32, on_item_failure: OnItemFailure) -> World {
-    let body = vec![call_with("work", expr("[item, index, steps.base.output, vars.extra, input.list.size()]"))];
+    let body = vec![call_with(
+        "work",
+        expr("[item, index, steps.base.output, vars.extra, input.list.size()]"),
+    )];
     let mut each = foreach("each", "input.list", max_parallel, body);
     if let StepKind::Foreach(foreach) = &mut each.kind {
         foreach.on_item_failure = on_item_failure;
     }
-    let mut definition = workflow(vec![call("base"), set("s", "extra", literal(json!("x"))), each]);
+    let mut definition = workflow(vec![
+        call("base"),
+        set("s", "extra", literal(json!("x"))),
+        each,
+    ]);
     definition.output = Some(expr("steps.each.output"));
     World::new(definition)
 }
@@ -40,11 +47,21 @@ fn items_are_child_runs_and_their_outputs_come_back_in_order() {
     let run = begin(&mut world, 3);
     assert_eq!(world.tasks.len(), 3);
     for index in [2, 0, 1] {
-        assert_eq!(world.task_input(item(run, index), "each/work"), json!([index * 10, index, "b", "x", 3]));
-        world.answer(item(run, index), "each/work", json!(format!("done {index}")));
+        assert_eq!(
+            world.task_input(item(run, index), "each/work"),
+            json!([index * 10, index, "b", "x", 3])
+        );
+        world.answer(
+            item(run, index),
+            "each/work",
+            json!(format!("done {index}")),
+        );
         world.deliver();
     }
-    assert_eq!(world.value(world.runs[&run].output), json!(["done 0", "done 1", "done 2"]));
+    assert_eq!(
+        world.value(world.runs[&run].output),
+        json!(["done 0", "done 1", "done 2"])
+    );
     assert!(world.mail.is_empty());
 }
 
@@ -55,10 +72,16 @@ fn an_empty_list_completes_at_once_and_something_else_fails() {
     assert_eq!(world.value(world.runs[&run].output), json!([]));
     let run = world.start(json!({ "list": { "not": "a list" } })).unwrap();
     world.answer(run, "base", json!(null));
-    assert_eq!(world.runs[&run].failure.as_ref().unwrap().code, code::EXPRESSION_FAILED);
+    assert_eq!(
+        world.runs[&run].failure.as_ref().unwrap().code,
+        code::EXPRESSION_FAILED
+    );
     world.limits.foreach_items_max = 2;
     let run = begin(&mut world, 3);
-    assert_eq!(world.runs[&run].failure.as_ref().unwrap().code, code::LIMIT_EXCEEDED);
+    assert_eq!(
+        world.runs[&run].failure.as_ref().unwrap().code,
+        code::LIMIT_EXCEEDED
+    );
 }
 
 #[test]
@@ -75,7 +98,10 @@ fn no_more_than_max_parallel_run_at_once_and_all_run_in_the_end() {
             answered += 1;
             world.deliver();
         }
-        assert_eq!((answered, world.runs[&run].status), (7, RunStatus::Completed));
+        assert_eq!(
+            (answered, world.runs[&run].status),
+            (7, RunStatus::Completed)
+        );
     }
 }
 
@@ -112,10 +138,19 @@ fn cancelling_the_parent_cancels_its_children_whatever_overtakes_what() {
     world.answer(run, "base", json!(null));
     world.cancel(run).unwrap();
     assert_eq!(world.runs[&run].status, RunStatus::Cancelled);
-    assert_eq!(world.mail.len(), 4, "two starts and two cancellations are on their way");
+    assert_eq!(
+        world.mail.len(),
+        4,
+        "two starts and two cancellations are on their way"
+    );
     world.deliver();
     assert!(world.mail.is_empty() && world.tasks.is_empty());
-    assert!(world.runs.values().all(|run| run.status == RunStatus::Cancelled));
+    assert!(
+        world
+            .runs
+            .values()
+            .all(|run| run.status == RunStatus::Cancelled)
+    );
 }
 
 #[test]
@@ -153,7 +188,11 @@ fn a_child_workflow_gives_its_output_or_its_failure() {
     world.deliver();
     let failure = world.runs[&run].failure.clone().unwrap();
     assert_eq!(failure.code, code::CHILD_FAILED);
-    assert!(failure.message.contains(code::INPUT_SCHEMA_MISMATCH), "{}", failure.message);
+    assert!(
+        failure.message.contains(code::INPUT_SCHEMA_MISMATCH),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
@@ -163,10 +202,24 @@ fn runs_that_nest_without_end_stop_at_the_limit_and_an_unknown_workflow_fails() 
     let run = world.start(json!(null)).unwrap();
     world.deliver();
     assert_eq!(world.runs.len(), 5);
-    assert!(world.runs[&run].failure.as_ref().unwrap().message.contains("run_depth_max"));
-    let mut world = World::new(workflow(vec![child("sub", "nowhere", literal(json!(null)))]));
+    assert!(
+        world.runs[&run]
+            .failure
+            .as_ref()
+            .unwrap()
+            .message
+            .contains("run_depth_max")
+    );
+    let mut world = World::new(workflow(vec![child(
+        "sub",
+        "nowhere",
+        literal(json!(null)),
+    )]));
     let run = world.start(json!(null)).unwrap();
-    assert_eq!(world.runs[&run].failure.as_ref().unwrap().code, code::UNKNOWN_WORKFLOW);
+    assert_eq!(
+        world.runs[&run].failure.as_ref().unwrap().code,
+        code::UNKNOWN_WORKFLOW
+    );
 }
 
 #[test]
@@ -177,14 +230,30 @@ fn a_fan_out_that_takes_too_long_ends_its_items() {
     world.deliver();
     world.fire_next();
     world.deliver();
-    assert_eq!(world.runs[&run].failure.as_ref().unwrap().code, code::TOTAL_TIMEOUT);
+    assert_eq!(
+        world.runs[&run].failure.as_ref().unwrap().code,
+        code::TOTAL_TIMEOUT
+    );
     assert!(world.tasks.is_empty());
 }
 
 #[test]
 fn fan_outs_nest_and_inner_items_see_what_is_around_them() {
-    let inner = foreach("inner", "item", 0, vec![call_with("work", expr("[item, steps.name.output, steps.top.output]"))]);
-    let each = foreach("each", "[[1], [2, 3]]", 0, vec![call_with("name", expr("index")), inner]);
+    let inner = foreach(
+        "inner",
+        "item",
+        0,
+        vec![call_with(
+            "work",
+            expr("[item, steps.name.output, steps.top.output]"),
+        )],
+    );
+    let each = foreach(
+        "each",
+        "[[1], [2, 3]]",
+        0,
+        vec![call_with("name", expr("index")), inner],
+    );
     let mut definition = workflow(vec![call("top"), each]);
     definition.output = Some(expr("steps.each.output"));
     let mut world = World::new(definition);
@@ -197,5 +266,8 @@ fn fan_outs_nest_and_inner_items_see_what_is_around_them() {
         world.answer(of, &path, input);
         world.deliver();
     }
-    assert_eq!(world.value(world.runs[&run].output), json!([[[1, 0, "t"]], [[2, 1, "t"], [3, 1, "t"]]]));
+    assert_eq!(
+        world.value(world.runs[&run].output),
+        json!([[[1, 0, "t"]], [[2, 1, "t"], [3, 1, "t"]]])
+    );
 }

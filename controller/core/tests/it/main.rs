@@ -1,8 +1,12 @@
 //! The run machine, driven through whole workflows against a small world in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod author;
 mod build;
 mod control;
 mod documents;
+mod drift;
 mod failing;
 mod fanning;
 mod journaling;
@@ -11,3 +15,4 @@ mod properties;
 mod table;
 mod waiting;
 mod world;
+mod written;

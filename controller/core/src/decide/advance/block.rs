@@ -40,7 +40,11 @@ impl Desk<'_> {
     }
 
     /// A member closed (or the block has just opened): opens who is ready, or closes the block.
-    pub(super) fn settle_parallel(&mut self, parallel: NodeId, member: StepStatus) -> Result<(), Rejection> {
+    pub(super) fn settle_parallel(
+        &mut self,
+        parallel: NodeId,
+        member: StepStatus,
+    ) -> Result<(), Rejection> {
         let node = self.plan.node(parallel);
         if !self.run.step(&node.key).is_some_and(StepState::is_open) {
             return Ok(());
@@ -50,10 +54,16 @@ impl Desk<'_> {
             self.sweep()?;
         }
         let members = self.plan.list(Some(parallel), Slot::Member);
-        let states = || members.iter().map(|id| self.run.step(&self.plan.node(*id).key));
+        let states = || {
+            members
+                .iter()
+                .map(|id| self.run.step(&self.plan.node(*id).key))
+        };
         if ending {
             if states().flatten().all(|state| !state.is_open()) {
-                let failed = self.first_failed(parallel, Slot::Member).and_then(|state| state.failure.clone());
+                let failed = self
+                    .first_failed(parallel, Slot::Member)
+                    .and_then(|state| state.failure.clone());
                 self.close_block(parallel, failed.map_or(Ended::Left, Ended::Failed));
             }
             return Ok(());
@@ -74,7 +84,10 @@ impl Desk<'_> {
 
     fn needs_met(&self, member: NodeId) -> bool {
         self.plan.node(member).step.needs.iter().all(|name| {
-            let needed = self.plan.named(name).and_then(|node| self.run.step(&node.key));
+            let needed = self
+                .plan
+                .named(name)
+                .and_then(|node| self.run.step(&node.key));
             needed.is_some_and(|state: &StepState| state.status.lets_pass())
         })
     }
@@ -83,26 +96,42 @@ impl Desk<'_> {
     fn parallel_output(&mut self, members: &[NodeId]) -> Result<Option<PayloadRef>, Halt> {
         let outputs: Vec<Option<PayloadRef>> = members
             .iter()
-            .map(|id| self.run.step(&self.plan.node(*id).key).and_then(|state| state.output))
+            .map(|id| {
+                self.run
+                    .step(&self.plan.node(*id).key)
+                    .and_then(|state| state.output)
+            })
             .collect();
         if self.is_too_large_a_result(&outputs) {
             return Ok(None);
         }
         let values = self.values_of(&outputs)?;
-        let names = members.iter().map(|id| self.plan.node(*id).name().to_owned());
-        let map: Map<String, Value> = names.zip(values.iter().map(|value| (**value).clone())).collect();
+        let names = members
+            .iter()
+            .map(|id| self.plan.node(*id).name().to_owned());
+        let map: Map<String, Value> = names
+            .zip(values.iter().map(|value| (**value).clone()))
+            .collect();
         Ok(Some(self.store(Value::Object(map))?))
     }
 
     pub(super) fn is_too_large_a_result(&self, outputs: &[Option<PayloadRef>]) -> bool {
-        let bytes: u64 = outputs.iter().flatten().map(|output| u64::from(output.bytes)).sum();
+        let bytes: u64 = outputs
+            .iter()
+            .flatten()
+            .map(|output| u64::from(output.bytes))
+            .sum();
         bytes > u64::from(self.inputs.limits.join_result_bytes_max)
     }
 
     /// The body of a `try` failed.
     pub(super) fn catch(&mut self, block: NodeId) -> Result<(), Rejection> {
         let has_catch = !self.plan.list(Some(block), Slot::Catch).is_empty();
-        if has_catch && !self.is_ending(block) { self.begin(Some(block), Slot::Catch) } else { self.finally(block) }
+        if has_catch && !self.is_ending(block) {
+            self.begin(Some(block), Slot::Catch)
+        } else {
+            self.finally(block)
+        }
     }
 
     /// The body (or the `catch`) of a `try` is over, one way or another.
@@ -130,7 +159,9 @@ impl Desk<'_> {
     /// Closes a block. What timed out has failed, however its clean-up went.
     pub(super) fn close_block(&mut self, block: NodeId, ended: Ended) {
         let key = &self.plan.node(block).key;
-        let Some(state) = self.run.step(key).filter(|state| state.is_open()) else { return };
+        let Some(state) = self.run.step(key).filter(|state| state.is_open()) else {
+            return;
+        };
         match (state.timed_out, ended) {
             (true, _) => self.fail(key, total_timeout(), None),
             (false, Ended::Done(output)) => self.complete(key, output, None),
@@ -141,7 +172,10 @@ impl Desk<'_> {
 
     /// The step has begun.
     pub(super) fn opened(&mut self, key: &crate::event::StepKey, activity: Activity) {
-        let seq = self.emit(Event::StepOpened { step: key.clone(), activity });
+        let seq = self.emit(Event::StepOpened {
+            step: key.clone(),
+            activity,
+        });
         self.because_of(Some(seq));
     }
 }

@@ -17,7 +17,12 @@ pub(super) struct CallTerms {
 }
 
 impl Desk<'_> {
-    pub(super) fn open_call_step(&mut self, node: &Node, capability: &str, with: &Template) -> Result<(), Halt> {
+    pub(super) fn open_call_step(
+        &mut self,
+        node: &Node,
+        capability: &str,
+        with: &Template,
+    ) -> Result<(), Halt> {
         let input = self.produce_stored(Some(node.id), with)?;
         let terms = CallTerms {
             retry: node.step.retry.clone().unwrap_or_default(),
@@ -37,11 +42,20 @@ impl Desk<'_> {
         terms: CallTerms,
     ) -> Result<(), Halt> {
         let contract = self.inputs.contracts.get(capability).cloned();
-        let CallTerms { retry, mut timeouts, priority } = terms;
+        let CallTerms {
+            retry,
+            mut timeouts,
+            priority,
+        } = terms;
         if let Some(contract) = &contract {
             timeouts.start_to_close = timeouts.start_to_close.or(contract.start_to_close);
             let value = self.value_of(Some(input))?;
-            let mismatch = |problem| Failure::fatal(code::INPUT_SCHEMA_MISMATCH, format!("`{capability}`: {problem}"));
+            let mismatch = |problem| {
+                Failure::fatal(
+                    code::INPUT_SCHEMA_MISMATCH,
+                    format!("`{capability}`: {problem}"),
+                )
+            };
             contract.check_input(&value).map_err(mismatch)?;
         }
         let call = Call {

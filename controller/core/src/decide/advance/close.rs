@@ -11,22 +11,56 @@ use crate::store::{JoinOp, ReviewOp};
 use crate::task::TaskOp;
 
 impl Desk<'_> {
-    pub(in crate::decide) fn complete(&mut self, step: &StepKey, output: Option<PayloadRef>, grant: Option<Grant>) {
+    pub(in crate::decide) fn complete(
+        &mut self,
+        step: &StepKey,
+        output: Option<PayloadRef>,
+        grant: Option<Grant>,
+    ) {
         self.let_go(step);
-        self.emit_closing(step, Event::StepCompleted { step: step.clone(), output, grant });
+        self.emit_closing(
+            step,
+            Event::StepCompleted {
+                step: step.clone(),
+                output,
+                grant,
+            },
+        );
     }
 
-    pub(in crate::decide) fn fail(&mut self, step: &StepKey, failure: Failure, grant: Option<Grant>) {
+    pub(in crate::decide) fn fail(
+        &mut self,
+        step: &StepKey,
+        failure: Failure,
+        grant: Option<Grant>,
+    ) {
         self.let_go(step);
-        let handled = self.plan.at(&step.path).is_some_and(|node| match node.step.on_failure {
-            OnFailure::Continue => true,
-            OnFailure::Fail => false,
-        });
-        self.emit_closing(step, Event::StepFailed { step: step.clone(), failure, handled, grant });
+        let handled = self
+            .plan
+            .at(&step.path)
+            .is_some_and(|node| match node.step.on_failure {
+                OnFailure::Continue => true,
+                OnFailure::Fail => false,
+            });
+        self.emit_closing(
+            step,
+            Event::StepFailed {
+                step: step.clone(),
+                failure,
+                handled,
+                grant,
+            },
+        );
     }
 
     pub(super) fn skip(&mut self, step: &StepKey, output: Option<PayloadRef>) {
-        self.emit_closing(step, Event::StepSkipped { step: step.clone(), output });
+        self.emit_closing(
+            step,
+            Event::StepSkipped {
+                step: step.clone(),
+                output,
+            },
+        );
     }
 
     pub(super) fn cancel(&mut self, step: &StepKey) {
@@ -36,7 +70,9 @@ impl Desk<'_> {
 
     /// Removes the task, timers, review and join that an open step holds, and cancels its operations.
     fn let_go(&mut self, step: &StepKey) {
-        let Some(state) = self.run.step(step).filter(|state| state.is_open()) else { return };
+        let Some(state) = self.run.step(step).filter(|state| state.is_open()) else {
+            return;
+        };
         let spawned = state.join.spawned;
         match &state.activity {
             Some(Activity::Call(_)) => {
@@ -62,7 +98,12 @@ impl Desk<'_> {
                     self.decision.joins.push(JoinOp::Close { key });
                 }
             }
-            Some(Activity::Wait { until: None, .. } | Activity::Parallel | Activity::Switch { .. } | Activity::Try)
+            Some(
+                Activity::Wait { until: None, .. }
+                | Activity::Parallel
+                | Activity::Switch { .. }
+                | Activity::Try,
+            )
             | None => {}
         }
         if self.total_timer_of(step).is_some() {
@@ -93,8 +134,15 @@ impl Desk<'_> {
 
     fn cancel_operations(&mut self, host: &StepKey) {
         let prefix = format!("{}/", host.path);
-        let from = StepKey { path: prefix.clone(), epoch: 0 };
-        let open = self.run.open.range(from..).take_while(|key| key.path.starts_with(&prefix));
+        let from = StepKey {
+            path: prefix.clone(),
+            epoch: 0,
+        };
+        let open = self
+            .run
+            .open
+            .range(from..)
+            .take_while(|key| key.path.starts_with(&prefix));
         let operations: Vec<StepKey> = open.cloned().collect();
         for operation in operations {
             self.let_go(&operation);

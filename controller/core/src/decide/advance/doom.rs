@@ -15,9 +15,13 @@ impl Desk<'_> {
             match (node.slot, node.parent) {
                 (Slot::Finally, _) => return false,
                 (Slot::Body | Slot::ItemBody, _) | (_, None) => {
-                    return self.run.status == RunStatus::Cancelling || self.run.returning.is_some();
+                    return self.run.status == RunStatus::Cancelling
+                        || self.run.returning.is_some();
                 }
-                (Slot::Member | Slot::Case(_) | Slot::Default | Slot::TryBody | Slot::Catch, Some(parent)) => {
+                (
+                    Slot::Member | Slot::Case(_) | Slot::Default | Slot::TryBody | Slot::Catch,
+                    Some(parent),
+                ) => {
                     if self.is_ending_itself(parent) {
                         return true;
                     }
@@ -34,18 +38,31 @@ impl Desk<'_> {
 
     fn is_ending_itself(&self, block: NodeId) -> bool {
         let node = self.plan.node(block);
-        let Some(state) = self.run.step(&node.key) else { return false };
+        let Some(state) = self.run.step(&node.key) else {
+            return false;
+        };
         if state.timed_out {
             return true;
         }
-        let StepKind::Parallel { .. } = node.step.kind else { return false };
+        let StepKind::Parallel { .. } = node.step.kind else {
+            return false;
+        };
         let returned = |member: &NodeId| {
             let member = self.plan.node(*member);
-            let closed = self.run.step(&member.key).is_some_and(|state| !state.is_open());
+            let closed = self
+                .run
+                .step(&member.key)
+                .is_some_and(|state| !state.is_open());
             closed && matches!(member.step.kind, StepKind::Return { .. })
         };
-        let has_returned =
-            || self.run.returning.is_some() && self.plan.list(Some(block), Slot::Member).iter().any(returned);
+        let has_returned = || {
+            self.run.returning.is_some()
+                && self
+                    .plan
+                    .list(Some(block), Slot::Member)
+                    .iter()
+                    .any(returned)
+        };
         state.failed_inside > 0 || state.left_inside > 0 || has_returned()
     }
 
@@ -53,10 +70,16 @@ impl Desk<'_> {
     pub(in crate::decide) fn sweep(&mut self) -> Result<(), Rejection> {
         let open: Vec<StepKey> = self.run.open.iter().cloned().collect();
         for step in open {
-            let Some(state) = self.run.step(&step).filter(|state| state.is_open()) else { continue };
-            let Some(activity) = &state.activity else { continue };
+            let Some(state) = self.run.step(&step).filter(|state| state.is_open()) else {
+                continue;
+            };
+            let Some(activity) = &state.activity else {
+                continue;
+            };
             // Operations of a journal end with the step whose journal it is.
-            let Some(node) = self.plan.at(&step.path) else { continue };
+            let Some(node) = self.plan.at(&step.path) else {
+                continue;
+            };
             let timed_out = state.timed_out;
             match activity {
                 Activity::Parallel | Activity::Switch { .. } | Activity::Try => {}
@@ -65,7 +88,10 @@ impl Desk<'_> {
                         self.wind_down(&step)?;
                     }
                 }
-                Activity::Call(_) | Activity::Review(_) | Activity::Sleep { .. } | Activity::Wait { .. } => {
+                Activity::Call(_)
+                | Activity::Review(_)
+                | Activity::Sleep { .. }
+                | Activity::Wait { .. } => {
                     if self.is_doomed(node.id) {
                         self.cancel(&step);
                     }

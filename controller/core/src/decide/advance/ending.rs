@@ -48,9 +48,18 @@ impl Desk<'_> {
         match (self.run.status, self.run.returning) {
             (RunStatus::Running, Some(returning)) => self.complete_run(returning.output),
             (RunStatus::Running, None) => {
-                self.fail_run(Failure::fatal(code::CANCELLED, "the steps ended without a result"));
+                self.fail_run(Failure::fatal(
+                    code::CANCELLED,
+                    "the steps ended without a result",
+                ));
             }
-            (RunStatus::Cancelling | RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled, _) => {
+            (
+                RunStatus::Cancelling
+                | RunStatus::Completed
+                | RunStatus::Failed
+                | RunStatus::Cancelled,
+                _,
+            ) => {
                 self.cancel_run();
             }
         }
@@ -59,7 +68,9 @@ impl Desk<'_> {
     /// A step of the run's own sequence failed for good.
     pub(super) fn body_failed(&mut self, ended: Ended) {
         match ended {
-            Ended::Failed(failure) if self.run.status == RunStatus::Running => self.fail_run(failure),
+            Ended::Failed(failure) if self.run.status == RunStatus::Running => {
+                self.fail_run(failure)
+            }
             Ended::Failed(_) | Ended::Done(_) | Ended::Left => self.body_left(),
         }
     }
@@ -70,21 +81,34 @@ impl Desk<'_> {
     }
 
     pub(in crate::decide) fn fail_run(&mut self, failure: Failure) {
-        self.emit(Event::RunFailed { failure: failure.clone() });
+        self.emit(Event::RunFailed {
+            failure: failure.clone(),
+        });
         self.tell_parent(None, Some(failure));
     }
 
     fn cancel_run(&mut self) {
         let reason = self.run.cancel_reason.clone().unwrap_or_default();
-        self.emit(Event::RunCancelled { reason: reason.clone() });
+        self.emit(Event::RunCancelled {
+            reason: reason.clone(),
+        });
         self.tell_parent(None, Some(Failure::fatal(code::CANCELLED, reason)));
     }
 
     fn tell_parent(&mut self, output: Option<PayloadRef>, failure: Option<Failure>) {
         let origin = &self.run.origin;
         let Some(parent) = &origin.parent else { return };
-        let key = JoinKey { run: parent.run, root: origin.root, step: parent.step.clone() };
+        let key = JoinKey {
+            run: parent.run,
+            root: origin.root,
+            step: parent.step.clone(),
+        };
         let index = parent.index;
-        self.decision.joins.push(JoinOp::ItemClosed { key, index, output, failure });
+        self.decision.joins.push(JoinOp::ItemClosed {
+            key,
+            index,
+            output,
+            failure,
+        });
     }
 }

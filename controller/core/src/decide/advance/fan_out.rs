@@ -20,7 +20,9 @@ impl Desk<'_> {
         if self.is_winding_down(step) {
             return self.wind_down(step);
         }
-        let Some(state) = self.run.step(step) else { return Ok(()) };
+        let Some(state) = self.run.step(step) else {
+            return Ok(());
+        };
         let join = state.join;
         let result = match &state.activity {
             Some(Activity::Foreach(fanout)) if join.closed >= fanout.total => {
@@ -48,9 +50,14 @@ impl Desk<'_> {
     pub(in crate::decide) fn continue_fan_outs(&mut self) -> Result<(), Rejection> {
         let before = self.run.last_seq;
         let fan_outs = self.run.open_steps().filter(|state| {
-            matches!(state.activity, Some(Activity::Foreach(_) | Activity::Child { .. }))
+            matches!(
+                state.activity,
+                Some(Activity::Foreach(_) | Activity::Child { .. })
+            )
         });
-        let fan_outs: Vec<(StepKey, u64)> = fan_outs.map(|state| (state.key.clone(), state.last_seq)).collect();
+        let fan_outs: Vec<(StepKey, u64)> = fan_outs
+            .map(|state| (state.key.clone(), state.last_seq))
+            .collect();
         for (step, seq) in fan_outs {
             self.because_of(Some(seq));
             self.follow_join(&step)?;
@@ -63,7 +70,9 @@ impl Desk<'_> {
 
     fn child_closed(&mut self, step: &StepKey) -> Result<(), Halt> {
         let outputs = self.join_of(step)?;
-        let Some(item) = outputs.items.first() else { return Ok(()) };
+        let Some(item) = outputs.items.first() else {
+            return Ok(());
+        };
         let (output, failure) = (item.output, item.failure.clone());
         match failure {
             None => self.complete(step, output, None),
@@ -93,7 +102,9 @@ impl Desk<'_> {
 
     /// Must no further child begin, and those that run end?
     fn is_winding_down(&self, step: &StepKey) -> bool {
-        let Some(state) = self.run.step(step) else { return false };
+        let Some(state) = self.run.step(step) else {
+            return false;
+        };
         let failed = match &state.activity {
             Some(Activity::Foreach(fanout)) => match fanout.on_item_failure {
                 OnItemFailure::Fail => state.join.failed > 0,
@@ -111,7 +122,12 @@ impl Desk<'_> {
             )
             | None => false,
         };
-        failed || state.timed_out || self.plan.at(&step.path).is_some_and(|node| self.is_doomed(node.id))
+        failed
+            || state.timed_out
+            || self
+                .plan
+                .at(&step.path)
+                .is_some_and(|node| self.is_doomed(node.id))
     }
 
     /// Tells the children that still run to end, as many as one commit holds; the step closes when all were told.
@@ -121,7 +137,9 @@ impl Desk<'_> {
     }
 
     fn try_wind_down(&mut self, step: &StepKey) -> Result<(), Halt> {
-        let Some(state) = self.run.step(step).filter(|state| state.is_open()) else { return Ok(()) };
+        let Some(state) = self.run.step(step).filter(|state| state.is_open()) else {
+            return Ok(());
+        };
         let (join, timed_out) = (state.join, state.timed_out);
         let outputs = self.join_of(step)?;
         let closed: BTreeSet<u32> = outputs.items.iter().map(|item| item.index).collect();
@@ -130,24 +148,48 @@ impl Desk<'_> {
         while to < join.spawned && told < batch {
             if !closed.contains(&to) {
                 let reason = format!("its parent {} gave up step {step}", self.run.id);
-                self.send(self.child_of(step, to), "cancel", 0, MailBody::Cancel { reason });
+                self.send(
+                    self.child_of(step, to),
+                    "cancel",
+                    0,
+                    MailBody::Cancel { reason },
+                );
                 told += 1;
             }
             to += 1;
         }
         if from < to {
-            self.emit(Event::ItemsCancelled { step: step.clone(), from, to });
+            self.emit(Event::ItemsCancelled {
+                step: step.clone(),
+                from,
+                to,
+            });
         }
         if to < join.spawned {
             self.continue_later();
             return Ok(());
         }
-        let first = outputs.items.iter().find_map(|item| item.failure.as_ref().map(|failure| (item.index, failure)));
+        let first = outputs
+            .items
+            .iter()
+            .find_map(|item| item.failure.as_ref().map(|failure| (item.index, failure)));
         match first {
             _ if timed_out => self.fail(step, total_timeout(), None),
-            _ if self.plan.at(&step.path).is_some_and(|node| self.is_doomed(node.id)) => self.cancel(step),
-            Some((index, failure)) => self.fail(step, child_failed(&format!("item {index}"), failure), None),
-            None => self.fail(step, Failure::fatal(code::CHILD_FAILED, "an item failed"), None),
+            _ if self
+                .plan
+                .at(&step.path)
+                .is_some_and(|node| self.is_doomed(node.id)) =>
+            {
+                self.cancel(step)
+            }
+            Some((index, failure)) => {
+                self.fail(step, child_failed(&format!("item {index}"), failure), None)
+            }
+            None => self.fail(
+                step,
+                Failure::fatal(code::CHILD_FAILED, "an item failed"),
+                None,
+            ),
         }
         Ok(())
     }

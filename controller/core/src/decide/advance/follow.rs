@@ -36,7 +36,11 @@ impl Desk<'_> {
     }
 
     /// Lets a step fail when what it needed to do cannot be done.
-    pub(in crate::decide) fn or_fail(&mut self, step: &StepKey, result: Result<(), Halt>) -> Result<(), Rejection> {
+    pub(in crate::decide) fn or_fail(
+        &mut self,
+        step: &StepKey,
+        result: Result<(), Halt>,
+    ) -> Result<(), Rejection> {
         match result {
             Ok(()) => Ok(()),
             Err(Halt::Fail(failure)) => {
@@ -52,7 +56,9 @@ impl Desk<'_> {
             self.operation_closed(step);
             return Ok(());
         };
-        let Some(state) = self.run.step(step) else { return Ok(()) };
+        let Some(state) = self.run.step(step) else {
+            return Ok(());
+        };
         let (status, output) = (state.status, state.output);
         if let (Slot::Member, Some(parallel)) = (node.slot, node.parent) {
             return self.settle_parallel(parallel, status);
@@ -62,7 +68,8 @@ impl Desk<'_> {
             StepStatus::Failed => self.sequence_failed(node.parent, node.slot),
             StepStatus::Cancelled => self.sequence_left(node.parent, node.slot),
             StepStatus::Completed | StepStatus::Skipped | StepStatus::Absorbed => {
-                let returned = status == StepStatus::Completed && matches!(node.step.kind, StepKind::Return { .. });
+                let returned = status == StepStatus::Completed
+                    && matches!(node.step.kind, StepKind::Return { .. });
                 if returned || self.is_doomed(node.id) {
                     return self.sequence_left(node.parent, node.slot);
                 }

@@ -28,8 +28,24 @@ impl Desk<'_> {
     pub(super) fn open_review_step(&mut self, node: &Node, review: &Review) -> Result<(), Halt> {
         let title = text(&self.render(Some(node.id), &review.title)?);
         let show = self.produce_stored(Some(node.id), &review.show)?;
-        let Review { edit, expires, on_expiry, on_reject, .. } = *review;
-        self.open_review(&node.key, &title, show, ReviewTerms { edit, expires, on_expiry, on_reject })
+        let Review {
+            edit,
+            expires,
+            on_expiry,
+            on_reject,
+            ..
+        } = *review;
+        self.open_review(
+            &node.key,
+            &title,
+            show,
+            ReviewTerms {
+                edit,
+                expires,
+                on_expiry,
+                on_reject,
+            },
+        )
     }
 
     pub(super) fn open_review(
@@ -42,10 +58,23 @@ impl Desk<'_> {
         self.check_open_waits()?;
         let shown = self.value_of(Some(show))?;
         let content = self.store(json!({ "title": title, "show": *shown }))?;
-        let ReviewTerms { edit, expires, on_expiry, on_reject } = terms;
+        let ReviewTerms {
+            edit,
+            expires,
+            on_expiry,
+            on_reject,
+        } = terms;
         let review = ReviewId::of_step(self.run.id, &key.to_string());
         let expires_at = expires.map(|span| self.now().plus(span));
-        let asked = ReviewAsked { review, content, show, edit, expires_at, on_expiry, on_reject };
+        let asked = ReviewAsked {
+            review,
+            content,
+            show,
+            edit,
+            expires_at,
+            on_expiry,
+            on_reject,
+        };
         self.opened(key, Activity::Review(asked));
         self.decision.reviews.push(ReviewOp::Open(ReviewRow {
             review,
@@ -96,15 +125,25 @@ impl Desk<'_> {
         match asked.on_reject {
             OnReject::Continue => self.complete(step, None, None),
             OnReject::Fail => {
-                let message = comment.map_or_else(|| "rejected".to_owned(), |comment| format!("rejected: {comment}"));
+                let message = comment.map_or_else(
+                    || "rejected".to_owned(),
+                    |comment| format!("rejected: {comment}"),
+                );
                 self.fail(step, Failure::fatal(code::REJECTED, message), None);
             }
         }
         Ok(())
     }
 
-    fn answer(&mut self, step: &StepKey, approved: Value, value: Value, comment: Option<&str>) -> Result<(), Halt> {
-        let output = self.store(json!({ "approved": approved, "value": value, "comment": comment }))?;
+    fn answer(
+        &mut self,
+        step: &StepKey,
+        approved: Value,
+        value: Value,
+        comment: Option<&str>,
+    ) -> Result<(), Halt> {
+        let output =
+            self.store(json!({ "approved": approved, "value": value, "comment": comment }))?;
         self.complete(step, Some(output), None);
         Ok(())
     }

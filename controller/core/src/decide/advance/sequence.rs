@@ -21,7 +21,9 @@ pub(super) enum Ended {
 impl Desk<'_> {
     /// Begins the run's own sequence.
     pub(in crate::decide) fn enter(&mut self) -> Result<(), Rejection> {
-        let Some((parent, slot)) = self.plan.entry(&self.run.origin.entry) else { return Ok(()) };
+        let Some((parent, slot)) = self.plan.entry(&self.run.origin.entry) else {
+            return Ok(());
+        };
         self.begin(parent, slot)
     }
 
@@ -65,7 +67,11 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn sequence_left(&mut self, parent: Option<NodeId>, slot: Slot) -> Result<(), Rejection> {
+    pub(super) fn sequence_left(
+        &mut self,
+        parent: Option<NodeId>,
+        slot: Slot,
+    ) -> Result<(), Rejection> {
         match (slot, parent) {
             (Slot::Body | Slot::ItemBody, _) | (_, None) => {
                 self.body_left();
@@ -84,7 +90,11 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn sequence_failed(&mut self, parent: Option<NodeId>, slot: Slot) -> Result<(), Rejection> {
+    pub(super) fn sequence_failed(
+        &mut self,
+        parent: Option<NodeId>,
+        slot: Slot,
+    ) -> Result<(), Rejection> {
         let ended = self.how_ended(parent, slot);
         match (slot, parent) {
             (Slot::Body | Slot::ItemBody, _) | (_, None) => {
@@ -109,11 +119,16 @@ impl Desk<'_> {
     pub(super) fn how_ended(&self, parent: Option<NodeId>, slot: Slot) -> Ended {
         let mut output = None;
         for id in self.plan.list(parent, slot) {
-            let Some(state) = self.run.step(&self.plan.node(*id).key) else { return Ended::Left };
+            let Some(state) = self.run.step(&self.plan.node(*id).key) else {
+                return Ended::Left;
+            };
             match state.status {
-                StepStatus::Completed | StepStatus::Skipped | StepStatus::Absorbed => output = state.output,
+                StepStatus::Completed | StepStatus::Skipped | StepStatus::Absorbed => {
+                    output = state.output
+                }
                 StepStatus::Failed => {
-                    let unknown = || Failure::fatal(crate::failure::code::CANCELLED, "the step failed");
+                    let unknown =
+                        || Failure::fatal(crate::failure::code::CANCELLED, "the step failed");
                     return Ended::Failed(state.failure.clone().unwrap_or_else(unknown));
                 }
                 StepStatus::Open | StepStatus::Cancelled => return Ended::Left,

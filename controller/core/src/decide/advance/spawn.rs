@@ -28,9 +28,22 @@ impl Desk<'_> {
             return Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into());
         }
         self.check_depth()?;
-        let Foreach { max_parallel, on_item_failure, .. } = *foreach;
+        let Foreach {
+            max_parallel,
+            on_item_failure,
+            ..
+        } = *foreach;
         let scope = self.outer_scope(node);
-        self.opened(&node.key, Activity::Foreach(Fanout { items, total, max_parallel, on_item_failure, scope }));
+        self.opened(
+            &node.key,
+            Activity::Foreach(Fanout {
+                items,
+                total,
+                max_parallel,
+                on_item_failure,
+                scope,
+            }),
+        );
         if total == 0 {
             let nothing = self.store(json!([]))?;
             self.complete(&node.key, Some(nothing), None);
@@ -39,7 +52,12 @@ impl Desk<'_> {
         self.spawn(&node.key)
     }
 
-    pub(super) fn open_run(&mut self, node: &Node, workflow: &str, with: &Template) -> Result<(), Halt> {
+    pub(super) fn open_run(
+        &mut self,
+        node: &Node,
+        workflow: &str,
+        with: &Template,
+    ) -> Result<(), Halt> {
         self.check_depth()?;
         let input = self.produce(Some(node.id), with)?;
         let definition = match self.inputs.workflows.get(workflow) {
@@ -55,42 +73,84 @@ impl Desk<'_> {
         };
         let key = &node.key;
         let child = self.child_of(key, 0);
-        self.opened(key, Activity::Child { workflow: workflow.to_owned(), definition, run: child });
-        self.emit(Event::ItemsSpawned { step: key.clone(), from: 0, to: 1 });
+        self.opened(
+            key,
+            Activity::Child {
+                workflow: workflow.to_owned(),
+                definition,
+                run: child,
+            },
+        );
+        self.emit(Event::ItemsSpawned {
+            step: key.clone(),
+            from: 0,
+            to: 1,
+        });
         let join = self.join_key(key);
-        self.decision.joins.push(JoinOp::Open { key: join, notify_at: 1, notify_on_failure: false });
-        let start = Start { input, ..self.child_start(key, 0, workflow, definition, Entry::Workflow) };
+        self.decision.joins.push(JoinOp::Open {
+            key: join,
+            notify_at: 1,
+            notify_on_failure: false,
+        });
+        let start = Start {
+            input,
+            ..self.child_start(key, 0, workflow, definition, Entry::Workflow)
+        };
         self.send(child, "start", 0, MailBody::Start(Box::new(start)));
         Ok(())
     }
 
     /// Starts as many children of a fan-out as may run now and as one commit holds.
     pub(super) fn spawn(&mut self, step: &StepKey) -> Result<(), Halt> {
-        let Some(state) = self.run.step(step) else { return Ok(()) };
-        let Some(Activity::Foreach(fanout)) = &state.activity else { return Ok(()) };
+        let Some(state) = self.run.step(step) else {
+            return Ok(());
+        };
+        let Some(Activity::Foreach(fanout)) = &state.activity else {
+            return Ok(());
+        };
         let (join, fanout) = (state.join, fanout.clone());
         let left = fanout.total.saturating_sub(join.spawned);
         let room = match fanout.max_parallel {
             0 => left,
-            max => max.saturating_sub(join.spawned.saturating_sub(join.closed)).min(left),
+            max => max
+                .saturating_sub(join.spawned.saturating_sub(join.closed))
+                .min(left),
         };
         let count = room.min(self.inputs.limits.spawn_batch_max.max(1));
         if count == 0 {
             return Ok(());
         }
         let list = self.value_of(Some(fanout.items))?;
-        let Value::Array(list) = &*list else { return Ok(()) };
+        let Value::Array(list) = &*list else {
+            return Ok(());
+        };
         let (from, to) = (join.spawned, join.spawned + count);
-        self.emit(Event::ItemsSpawned { step: step.clone(), from, to });
+        self.emit(Event::ItemsSpawned {
+            step: step.clone(),
+            from,
+            to,
+        });
         let (workflow, definition) = (self.run.origin.workflow.clone(), self.run.origin.definition);
         for index in from..to {
             let item = self.store(list.get(index as usize).cloned().unwrap_or_default())?;
             let mut scope = fanout.scope.clone();
             scope.insert("item".to_owned(), item);
-            let entry = Entry::Item { path: step.path.clone(), index };
+            let entry = Entry::Item {
+                path: step.path.clone(),
+                index,
+            };
             let input = self.run.origin.input;
-            let start = Start { input, scope, ..self.child_start(step, index, &workflow, definition, entry) };
-            self.send(self.child_of(step, index), "start", 0, MailBody::Start(Box::new(start)));
+            let start = Start {
+                input,
+                scope,
+                ..self.child_start(step, index, &workflow, definition, entry)
+            };
+            self.send(
+                self.child_of(step, index),
+                "start",
+                0,
+                MailBody::Start(Box::new(start)),
+            );
         }
         let notify_at = notify_at(&fanout, to);
         let key = self.join_key(step);
@@ -99,7 +159,11 @@ impl Desk<'_> {
             OnItemFailure::Continue => false,
         };
         self.decision.joins.push(match from {
-            0 => JoinOp::Open { key, notify_at, notify_on_failure },
+            0 => JoinOp::Open {
+                key,
+                notify_at,
+                notify_on_failure,
+            },
             _ => JoinOp::NotifyAt { key, notify_at },
         });
         if count < room {
@@ -128,7 +192,11 @@ impl Desk<'_> {
             definition,
             entry,
             root: origin.root,
-            parent: Some(ParentLink { run: self.run.id, step: step.clone(), index }),
+            parent: Some(ParentLink {
+                run: self.run.id,
+                step: step.clone(),
+                index,
+            }),
             depth: origin.depth + 1,
             input: None,
             new_payload: None,
@@ -154,7 +222,11 @@ impl Desk<'_> {
             let name = match reference {
                 Reference::Step(name) => format!("steps.{name}"),
                 Reference::Variable(name) => format!("vars.{name}"),
-                Reference::Input | Reference::Item | Reference::Index | Reference::Run | Reference::Error => continue,
+                Reference::Input
+                | Reference::Item
+                | Reference::Index
+                | Reference::Run
+                | Reference::Error => continue,
             };
             if let Some(payload) = self.payload_behind(reference) {
                 scope.insert(name, payload);

@@ -33,9 +33,20 @@ impl Desk<'_> {
         Ok(())
     }
 
-    pub(super) fn open_wait(&mut self, key: &StepKey, signal: &str, until: Option<Timestamp>) -> Result<(), Halt> {
+    pub(super) fn open_wait(
+        &mut self,
+        key: &StepKey,
+        signal: &str,
+        until: Option<Timestamp>,
+    ) -> Result<(), Halt> {
         self.check_open_waits()?;
-        self.opened(key, Activity::Wait { signal: signal.to_owned(), until });
+        self.opened(
+            key,
+            Activity::Wait {
+                signal: signal.to_owned(),
+                until,
+            },
+        );
         if self.run.signals.iter().any(|kept| kept.name == signal) {
             self.consume_signal(key, signal);
         } else if let Some(until) = until {
@@ -46,16 +57,24 @@ impl Desk<'_> {
 
     /// Gives the oldest kept signal of a name to a `wait`.
     pub(in crate::decide) fn consume_signal(&mut self, step: &StepKey, name: &str) {
-        let Some(kept) = self.run.signals.iter().find(|kept| kept.name == name) else { return };
+        let Some(kept) = self.run.signals.iter().find(|kept| kept.name == name) else {
+            return;
+        };
         let payload = kept.payload;
-        self.emit(Event::SignalConsumed { step: step.clone(), name: name.to_owned() });
+        self.emit(Event::SignalConsumed {
+            step: step.clone(),
+            name: name.to_owned(),
+        });
         self.complete(step, payload, None);
     }
 
     pub(super) fn check_open_waits(&self) -> Result<(), Box<Failure>> {
         let max = self.inputs.limits.open_waits_max as usize;
         let waits = self.run.open_steps().filter(|state| {
-            matches!(state.activity, Some(Activity::Sleep { .. } | Activity::Wait { .. } | Activity::Review(_)))
+            matches!(
+                state.activity,
+                Some(Activity::Sleep { .. } | Activity::Wait { .. } | Activity::Review(_))
+            )
         });
         if waits.count() < max {
             return Ok(());
@@ -80,7 +99,10 @@ fn parse_span(value: &Value) -> Result<Millis, Box<Failure>> {
     };
     match millis {
         Some(ms) if ms >= 0.0 && ms <= SPAN_MS_MAX as f64 => Ok(Millis(ms as u64)),
-        Some(_) | None => Err(not_a(value, "a duration such as `2d` or `1h 30m`, or a number of seconds")),
+        Some(_) | None => Err(not_a(
+            value,
+            "a duration such as `2d` or `1h 30m`, or a number of seconds",
+        )),
     }
 }
 
@@ -88,9 +110,13 @@ fn parse_span(value: &Value) -> Result<Millis, Box<Failure>> {
 fn parse_instant(value: &Value) -> Result<Timestamp, Box<Failure>> {
     let parsed = match value {
         Value::String(text) => text.parse::<jiff::Timestamp>().ok(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     };
-    parsed.map(|at| Timestamp(at.as_microsecond())).ok_or_else(|| not_a(value, "an instant such as `2026-01-31T08:00:00Z`"))
+    parsed
+        .map(|at| Timestamp(at.as_microsecond()))
+        .ok_or_else(|| not_a(value, "an instant such as `2026-01-31T08:00:00Z`"))
 }
 
 fn not_a(value: &Value, wanted: &str) -> Box<Failure> {
@@ -106,18 +132,32 @@ mod tests {
 
     #[test]
     fn spans_are_texts_or_seconds() {
-        let good = [(json!("2d"), 172_800_000), (json!("1h 30m"), 5_400_000), (json!(1.5), 1_500), (json!("250ms"), 250)];
+        let good = [
+            (json!("2d"), 172_800_000),
+            (json!("1h 30m"), 5_400_000),
+            (json!(1.5), 1_500),
+            (json!("250ms"), 250),
+        ];
         for (value, ms) in good {
             assert_eq!(parse_span(&value), Ok(Millis(ms)), "{value}");
         }
-        for bad in [json!("soon"), json!(-1), json!(null), json!("-2d"), json!(1e300)] {
+        for bad in [
+            json!("soon"),
+            json!(-1),
+            json!(null),
+            json!("-2d"),
+            json!(1e300),
+        ] {
             assert!(parse_span(&bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn instants_are_rfc_3339() {
-        assert_eq!(parse_instant(&json!("1970-01-01T00:00:01Z")), Ok(Timestamp(1_000_000)));
+        assert_eq!(
+            parse_instant(&json!("1970-01-01T00:00:01Z")),
+            Ok(Timestamp(1_000_000))
+        );
         assert!(parse_instant(&json!("tomorrow")).is_err());
     }
 }
