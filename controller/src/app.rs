@@ -7,6 +7,7 @@ use std::time::Duration;
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_store::PgStore;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -32,6 +33,7 @@ use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
 use crate::server::Door;
 use crate::shutdown::{Stage, Tasks};
 use crate::source::PgSource;
+use crate::upkeep::{KeepPartitions, Retain};
 
 /// A running controller.
 pub struct Controller {
@@ -146,6 +148,7 @@ impl Controller {
             engine,
             registry: registry.clone(),
             issuance: issuance.clone(),
+            roll: Arc::clone(&roll),
             registrations: Arc::clone(&registrations),
             clock: Arc::clone(&clock),
             page_key: Arc::new(PageKey::new(&paging_key)),
@@ -159,8 +162,10 @@ impl Controller {
         let (health, main_routes) = services::main_listener(&shared)?;
 
         let keep = Keep { tasks: &tasks, board: &board };
-        keep.running(keep_roll, config.loops.identity_ms);
+        keep.running_when(keep_roll, config.loops.identity_ms, roll.wanted());
         keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);
+        keep.running(KeepPartitions(store.clone()), config.loops.partitions_ms);
+        keep.running(Retain { store: store.clone(), days: config.retention.days }, config.loops.retention_ms);
         let listeners = vec![(main_tls.clone(), required), (enrol_tls.clone(), ClientCertificates::NotAsked)];
         let clock_of_certificates = Arc::clone(&clock);
         let keep_certificates =
@@ -300,7 +305,11 @@ struct Keep<'a> {
 
 impl Keep<'_> {
     fn running<L: Loop + 'static>(&self, subject: L, period_ms: u64) {
-        let pace = Pace::every(Duration::from_millis(period_ms));
+        self.running_when(subject, period_ms, Arc::default());
+    }
+
+    fn running_when<L: Loop + 'static>(&self, subject: L, period_ms: u64, wake: Arc<Notify>) {
+        let pace = Pace { period: Duration::from_millis(period_ms), wake };
         let running = drive(subject, pace, Arc::clone(self.board), self.tasks.begins(Stage::Loops));
         self.tasks.spawn(Stage::Loops, L::NAME, running);
     }

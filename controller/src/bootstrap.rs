@@ -36,6 +36,8 @@ pub async fn operator_token(database_url: &str, namespace: &str) -> Result<Secre
     let environment = Vec::new();
     let flags = vec![
         flag("database.url", database_url),
+        // Whether the server may lose commits is for the controller to refuse; a lost token is asked for again.
+        flag("database.durability", "unsafe"),
         flag("database.control_connections_max", "1"),
         flag("database.request_connections_max", "2"),
         flag("database.report_connections_max", "1"),

@@ -21,6 +21,7 @@ pub fn monotonic() -> Instant {
 
 /// This machine's wall clock: for display, and for certificates before the database has been asked.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn wall() -> Timestamp {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

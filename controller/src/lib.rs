@@ -4,7 +4,7 @@
 //! crate holds everything that acts; what decides is `fulcrum-core`, what remembers is `fulcrum-store`.
 //!
 //! - [`server`]: connections, TLS, limits, the layer around every call; [`identity`]: who calls and what they may do.
-//! - [`loops`]: maintenance, one driver; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
+//! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
 //! - [`engine`]: lanes, dispatch, backstops; [`grpc`]: the services; [`source`]: plans and contracts from the database.
 //! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together;
@@ -24,6 +24,7 @@ pub mod server;
 pub mod shutdown;
 pub mod source;
 pub mod telemetry;
+pub mod upkeep;
 
 /// The engine over Postgres.
 pub type PgEngine = engine::handle::Engine<fulcrum_store::PgStore, source::PgSource>;

@@ -15,6 +15,7 @@ use tonic::{Code, Request, Response, Status};
 use super::convert::{failure, fault, operation, payload, time, trace};
 use super::registration::Registrations;
 use crate::engine::delivery::Delivery;
+use crate::engine::handle::LeaseCall;
 use crate::engine::token::LeaseToken;
 use crate::server::authorize::Caller;
 use crate::server::fault::Fault;
@@ -26,6 +27,8 @@ const REPORT_BATCH_MAX: usize = 256;
 const JOURNAL_BATCH_MAX: usize = 100;
 /// Leases in one heartbeat.
 const HEARTBEAT_BATCH_MAX: usize = 4_096;
+/// Longest id of a lease call, in bytes.
+const CALL_ID_BYTES_MAX: usize = 64;
 /// Longest wait of a lease call.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(50);
 
@@ -117,7 +120,12 @@ impl Workers {
             Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(LEASE_WAIT_MAX),
             None => Duration::ZERO,
         };
-        let deliveries = self.engine.lease(worker, served.namespace, capabilities, request.slots, wait).await?;
+        if request.call_id.len() > CALL_ID_BYTES_MAX {
+            return Err(Fault::field("call_id", format!("must have at most {CALL_ID_BYTES_MAX} bytes")));
+        }
+        let (namespace, slots, call_id) = (served.namespace, request.slots, request.call_id);
+        let call = LeaseCall { worker, namespace, capabilities, slots, wait, call_id };
+        let deliveries = self.engine.lease(call).await?;
         let lease_ttl = time::span(self.engine.lease);
         let tasks = deliveries.into_iter().map(|delivery| task(delivery, &served.name, lease_ttl));
         Ok(wire::LeaseTasksResponse { tasks: tasks.collect(), retry_after: None })

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fulcrum_core::time::{Millis, Timestamp};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::name::IdentityId;
@@ -17,6 +18,9 @@ use super::principal::PeerCertificate;
 
 /// A roll older than this answers nobody.
 pub const ROLL_AGE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a call waits for a refresh that it asked for.
+const REFRESH_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// A stranger with a certificate this young may have been enrolled by another controller a moment ago.
 const NEWCOMER_AGE_MAX: Millis = Millis::from_secs(15);
@@ -65,6 +69,8 @@ struct Page {
 /// See the module.
 pub struct Roll {
     page: ArcSwap<Page>,
+    wanted: Arc<Notify>,
+    read: watch::Sender<Option<Instant>>,
 }
 
 impl Default for Roll {
@@ -74,9 +80,7 @@ impl Default for Roll {
             standings: Arc::default(),
             read_at: None,
         };
-        Self {
-            page: ArcSwap::from_pointee(page),
-        }
+        Self { page: ArcSwap::from_pointee(page), wanted: Arc::default(), read: watch::Sender::new(None) }
     }
 }
 
@@ -87,7 +91,7 @@ impl Roll {
         self.page.load().revision
     }
 
-    /// Puts down a newer page. An older one is ignored.
+    /// Puts down a newer page, whose reading began at `read_at`. An older one is ignored.
     pub fn replace(
         &self,
         revision: i64,
@@ -106,6 +110,21 @@ impl Roll {
                 Arc::clone(page)
             }
         });
+        self.read.send_replace(Some(read_at));
+    }
+
+    /// Wakes whoever refreshes the roll.
+    #[must_use]
+    pub fn wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanted)
+    }
+
+    /// Asks for a refresh and waits for one that began after `asked_at`, for a moment at most.
+    pub async fn refreshed(&self, asked_at: Instant) {
+        let mut read = self.read.subscribe();
+        self.wanted.notify_one();
+        let newer = read.wait_for(|read_at| read_at.is_some_and(|read_at| read_at >= asked_at));
+        let _in_time = tokio::time::timeout(REFRESH_PATIENCE, newer).await;
     }
 
     /// Notes that the page was found current.
@@ -115,6 +134,7 @@ impl Roll {
             standings: Arc::clone(&page.standings),
             read_at: Some(read_at),
         });
+        self.read.send_replace(Some(read_at));
     }
 
     /// Whether the holder of this certificate may call now.

@@ -166,14 +166,14 @@ mod tests {
     /// Ticks as its script says, and reports each tick.
     struct Scripted {
         script: Vec<fn() -> Result<Progress, TickError>>,
-        ticked: mpsc::UnboundedSender<()>,
+        ticked: mpsc::Sender<()>,
     }
 
     impl Loop for Scripted {
         const NAME: &'static str = "scripted";
 
         async fn tick(&mut self) -> Result<Progress, TickError> {
-            self.ticked.send(())?;
+            self.ticked.send(()).await?;
             self.script
                 .pop()
                 .map_or(Ok(Progress::done(1)), |step| step())
@@ -184,12 +184,12 @@ mod tests {
         script: Vec<fn() -> Result<Progress, TickError>>,
         period: Duration,
     ) -> (
-        mpsc::UnboundedReceiver<()>,
+        mpsc::Receiver<()>,
         Pace,
         Arc<Board>,
         CancellationToken,
     ) {
-        let (ticked, ticks) = mpsc::unbounded_channel();
+        let (ticked, ticks) = mpsc::channel(64);
         let (pace, board, stop) = (
             Pace::every(period),
             Arc::<Board>::default(),

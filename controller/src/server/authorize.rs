@@ -67,7 +67,7 @@ pub enum Door {
 
 impl Door {
     /// The row of the method, and the caller behind the main door.
-    pub(super) fn authorize<'t>(
+    pub(super) async fn authorize<'t>(
         &self,
         path: &str,
         peer: Option<&Peer>,
@@ -98,8 +98,7 @@ impl Door {
                                 "a client certificate is required",
                             )
                         })?;
-                roll.check(certificate, clock.now(), clock::monotonic())
-                    .map_err(refusal)?;
+                check(roll, certificate, clock).await.map_err(refusal)?;
                 if !method.roles.contains(&certificate.principal.role) {
                     return Err(denied());
                 }
@@ -111,6 +110,17 @@ impl Door {
                 ))
             }
         }
+    }
+}
+
+/// Somebody so new that the roll may be behind is looked for once more.
+async fn check(roll: &Roll, certificate: &PeerCertificate, clock: &DatabaseClock) -> Result<(), RollRefusal> {
+    match roll.check(certificate, clock.now(), clock::monotonic()) {
+        Err(RollRefusal::TooNew) => {
+            roll.refreshed(clock::monotonic()).await;
+            roll.check(certificate, clock.now(), clock::monotonic())
+        }
+        known => known,
     }
 }
 
