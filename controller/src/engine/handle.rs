@@ -23,6 +23,7 @@ use super::delivery::{Delivery, deliveries};
 use super::dispatch::Poll;
 use super::item::{Accepted, LaneError, PendingRequest};
 use super::lane::restore;
+use super::recent::RecentGrants;
 use super::router::Router;
 use super::token::LeaseToken;
 use super::watch::{Seen, WatchHub};
@@ -43,6 +44,8 @@ pub struct Engine<S, C> {
     pub clock: Arc<DatabaseClock>,
     /// The way to the dispatcher.
     pub polls: mpsc::Sender<Poll>,
+    /// What each worker was granted last.
+    pub recent: RecentGrants,
     /// How long a lease lasts.
     pub lease: Millis,
     /// Limits in force.
@@ -81,6 +84,23 @@ impl From<Rejection> for EngineError {
     fn from(rejection: Rejection) -> Self {
         EngineError::Lane(LaneError::Rejected(rejection))
     }
+}
+
+/// A worker's call for tasks.
+#[derive(Debug, Clone)]
+pub struct LeaseCall {
+    /// Who asks, from the certificate.
+    pub worker: WorkerId,
+    /// Its namespace.
+    pub namespace: NamespaceId,
+    /// Capabilities offered and granted.
+    pub capabilities: Vec<String>,
+    /// Free slots.
+    pub slots: u32,
+    /// How long to wait for a task.
+    pub wait: Duration,
+    /// Names the call, so that it can be repeated; empty if it cannot.
+    pub call_id: String,
 }
 
 /// A client's request id and the digest of what it asked.
@@ -234,7 +254,10 @@ impl<S: Store, C: Source> Engine<S, C> {
 
     /// Asks a run to end. Asking a closed run is an error; asking twice is not.
     pub async fn cancel(&self, to: Addressed, reason: String) -> Result<(), EngineError> {
-        self.address(to, CommandKind::Cancel { reason }).await
+        match self.address(to, CommandKind::Cancel { reason }).await {
+            Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// Decides a review.
@@ -265,26 +288,22 @@ impl<S: Store, C: Source> Engine<S, C> {
             .await
     }
 
-    /// Parks a lease call and answers with granted tasks, or with none when `wait` is over.
-    pub async fn lease(
-        &self,
-        worker: WorkerId,
-        namespace: NamespaceId,
-        capabilities: Vec<String>,
-        slots: u32,
-        wait: Duration,
-    ) -> Result<Vec<Delivery>, EngineError> {
-        if slots == 0 || capabilities.is_empty() {
+    /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
+    /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
+    pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
+        if let Some(granted) = self.recent.repeated(call.worker, &call.call_id, self.clock.now()) {
+            return Ok(deliveries(self.store.as_ref(), granted).await?);
+        }
+        if call.slots == 0 || call.capabilities.is_empty() {
             return Ok(Vec::new());
         }
         let (reply, granted) = oneshot::channel();
-        let slots = slots.min(self.limits.lease_batch_max);
         let poll = Poll {
-            worker,
-            namespace,
-            capabilities,
-            slots,
-            deadline: Instant::now() + wait,
+            worker: call.worker,
+            namespace: call.namespace,
+            capabilities: call.capabilities,
+            slots: call.slots.min(self.limits.lease_batch_max),
+            deadline: Instant::now() + call.wait,
             reply,
         };
         self.polls.try_send(poll).map_err(|error| match error {
@@ -292,6 +311,7 @@ impl<S: Store, C: Source> Engine<S, C> {
             mpsc::error::TrySendError::Closed(_) => LaneError::Draining,
         })?;
         let granted = granted.await.unwrap_or_default();
+        self.recent.remember(call.worker, call.call_id, &granted);
         Ok(deliveries(self.store.as_ref(), granted).await?)
     }
 
@@ -363,7 +383,11 @@ impl<S: Store, C: Source> Engine<S, C> {
             trace,
             kind,
         };
-        self.submit(command, token.root, None).await.map(|_| ())
+        match self.submit(command, token.root, None).await {
+            // The journal holds these operations already: a repeated append.
+            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A receiver that changes whenever the run commits.

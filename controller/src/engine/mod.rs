@@ -20,6 +20,7 @@ pub mod lane;
 pub mod loops;
 pub mod mailroom;
 pub mod reaper;
+pub mod recent;
 pub mod router;
 pub mod start;
 pub mod timers;

@@ -15,6 +15,7 @@ use super::lane::{Lane, LaneOptions};
 use super::loops::{Deliver, Fire, Reap, Refresh};
 use super::mailroom::Mailroom;
 use super::reaper::{Reaper, Reassertion};
+use super::recent::RecentGrants;
 use super::router::Router;
 use super::timers::Timers;
 use super::watch::WatchHub;
@@ -168,6 +169,7 @@ pub fn start<S: Store, C: Source>(
         hub,
         clock,
         polls,
+        recent: RecentGrants::default(),
         lease,
         limits: options.limits,
     })

@@ -8,7 +8,7 @@ use fulcrum_controller::clock::{DatabaseClock, monotonic};
 use fulcrum_controller::config::{LanesConfig, LeaseConfig, LoopsConfig};
 use fulcrum_controller::engine::catalog::{Contracts, Source};
 use fulcrum_controller::engine::delivery::Delivery;
-use fulcrum_controller::engine::handle::{Engine, EngineError, StartRequest, Started};
+use fulcrum_controller::engine::handle::{Engine, EngineError, LeaseCall, StartRequest, Started};
 use fulcrum_controller::engine::item::LaneError;
 use fulcrum_controller::engine::start::{EngineOptions, start};
 use fulcrum_controller::engine::token::LeaseToken;
@@ -165,12 +165,19 @@ impl World {
     }
 
     async fn lease(&self, capability: &str, slots: u32) -> Vec<Delivery> {
-        let capabilities = vec![capability.to_owned()];
-        let wait = Duration::from_secs(10);
-        self.engine
-            .lease(WORKER, NAMESPACE, capabilities, slots, wait)
-            .await
-            .expect("a lease call")
+        self.lease_as(capability, slots, "").await
+    }
+
+    async fn lease_as(&self, capability: &str, slots: u32, call_id: &str) -> Vec<Delivery> {
+        let call = LeaseCall {
+            worker: WORKER,
+            namespace: NAMESPACE,
+            capabilities: vec![capability.to_owned()],
+            slots,
+            wait: Duration::from_secs(10),
+            call_id: call_id.to_owned(),
+        };
+        self.engine.lease(call).await.expect("a lease call")
     }
 
     async fn complete(&self, delivery: &Delivery, output: Value) -> Result<(), EngineError> {
@@ -269,6 +276,21 @@ async fn a_report_is_accepted_once_and_a_lost_lease_changes_nothing() {
         json!({"n": 8}),
         "7 + 1: the first report counted"
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_repeated_lease_call_gets_the_same_grants() {
+    let world = world(&[THREE_STEPS]);
+    world
+        .start("three", json!({"n": 1}), None)
+        .await
+        .expect("started");
+    let first = world.lease_as("test.echo", 1, "call-1").await;
+    let again = world.lease_as("test.echo", 1, "call-1").await;
+    assert_eq!(first[0].task, again[0].task);
+    let nothing_new = world.lease_as("test.echo", 0, "call-2").await;
+    assert!(nothing_new.is_empty());
     world.end().await;
 }
 

@@ -1,0 +1,42 @@
+//! What each worker was granted last, so that a lease call whose answer was lost gets the same grants again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use fulcrum_core::ids::WorkerId;
+use fulcrum_core::store::GrantedTask;
+use fulcrum_core::time::Timestamp;
+
+/// Workers remembered; beyond it everything is forgotten, and a lost answer costs a lease time.
+const WORKERS_MAX: usize = 16_384;
+
+/// The last granted call of each worker.
+#[derive(Debug, Default)]
+pub struct RecentGrants {
+    calls: Mutex<HashMap<WorkerId, (String, Vec<GrantedTask>)>>,
+}
+
+impl RecentGrants {
+    /// Remembers what a call was granted. A call without an id cannot be repeated.
+    pub fn remember(&self, worker: WorkerId, call_id: String, granted: &[GrantedTask]) {
+        if call_id.is_empty() || granted.is_empty() {
+            return;
+        }
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() >= WORKERS_MAX && !calls.contains_key(&worker) {
+            calls.clear();
+        }
+        calls.insert(worker, (call_id, granted.to_vec()));
+    }
+
+    /// The grants of this very call that still hold; `None` if the call is new.
+    #[must_use]
+    pub fn repeated(&self, worker: WorkerId, call_id: &str, now: Timestamp) -> Option<Vec<GrantedTask>> {
+        if call_id.is_empty() {
+            return None;
+        }
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let (id, granted) = calls.get(&worker)?;
+        (id == call_id).then(|| granted.iter().filter(|task| task.deadline > now).cloned().collect())
+    }
+}
