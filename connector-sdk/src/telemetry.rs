@@ -9,6 +9,7 @@ use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
@@ -60,6 +61,20 @@ pub fn init(
     service_name: &str,
     otlp_endpoint: Option<&str>,
 ) -> Result<TelemetryGuard, TelemetryError> {
+    init_to(std::io::stderr, "info", service_name, otlp_endpoint)
+}
+
+/// As [`init`], for programs whose standard error is for people: logs go to `log`, filtered by `filter` unless
+/// [`LOG_VARIABLE`] is set.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn init_to(
+    log: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    filter: &str,
+    service_name: &str,
+    otlp_endpoint: Option<&str>,
+) -> Result<TelemetryGuard, TelemetryError> {
     let traces = otlp_endpoint
         .map(|endpoint| tracer_provider(service_name, endpoint))
         .transpose()?;
@@ -69,9 +84,9 @@ pub fn init(
             .with_filter(traced_targets())
     });
     let log_filter =
-        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(filter));
     let log_layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(log)
         .with_filter(log_filter);
     tracing_subscriber::registry()
         .with(trace_layer)

@@ -116,6 +116,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it runs servers in this process.
+    #[must_use]
+    pub fn runs_servers(&self) -> bool {
+        #[cfg(feature = "dev")]
+        let servers = matches!(self, Command::Dev(_) | Command::Demo(_));
+        #[cfg(not(feature = "dev"))]
+        let servers = false;
+        servers
+    }
+
     /// Does it.
     ///
     /// # Errors

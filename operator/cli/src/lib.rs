@@ -8,6 +8,7 @@
 //! - [`command`]: the commands.
 //! - [`client`]: the connection, and the one place where a refusal becomes an error that says what to do.
 //! - [`context`]: which controller, as whom, in which namespace; kept in a file of the operator's.
+//! - [`telemetry`]: traces and logs of this program, where they are asked for.
 //! - [`view`], [`output`]: what is shown, and how.
 //! - [`timeline`]: a run's events as a chart, and the check of their hash chain.
 //! - `stack`, `demo`: the servers in one process, for `fulcrum dev` and `fulcrum demo`; feature `dev`.
@@ -29,5 +30,6 @@ pub mod output;
 pub mod session;
 #[cfg(feature = "dev")]
 pub mod stack;
+pub mod telemetry;
 pub mod timeline;
 pub mod view;

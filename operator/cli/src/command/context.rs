@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use fulcrum_sdk::IdentityDir;
 use serde::Serialize;
 
-use crate::client::connection::address;
+use crate::client::connection::{Connection, address};
 use crate::client::enrolment;
 use crate::context::store::{Context as Entry, Selection, check_name};
-use crate::context::target::{DEFAULT_NAMESPACE, home_namespace};
+use crate::context::target::{DEFAULT_NAMESPACE, Target, home_namespace};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::printer::{Page, Row};
@@ -256,15 +256,21 @@ impl Add {
                 .map_or(entry.namespace, str::to_owned),
             ..entry
         };
-        store.put(
-            &self.name,
-            entry,
-            if self.select {
-                Selection::Use
-            } else {
-                Selection::Keep
-            },
-        )?;
+        let target = Target {
+            context: self.name.clone(),
+            address: entry.address.clone(),
+            identity: entry.identity.clone(),
+            namespace: entry.namespace.clone(),
+        };
+        let selection = if self.select {
+            Selection::Use
+        } else {
+            Selection::Keep
+        };
+        store.put(&self.name, entry, selection)?;
+        if self.token.is_some() {
+            enrolment::settle(&Connection::open(target).await?).await?;
+        }
         session.notice().next("fulcrum whoami");
         Ok(Exit::Ok)
     }

@@ -82,7 +82,14 @@ pub fn describe(error: &CliError, palette: Palette) -> String {
     };
     if let CliError::Refused(refusal) = error {
         for fault in &refusal.fields {
-            add("at", &format!("{}: {}", fault.field, fault.description));
+            // With one fault the message is often the fault itself; its place is news all the same.
+            let is_news = fault.description != refusal.message;
+            let description = if is_news {
+                format!(": {}", fault.description)
+            } else {
+                String::new()
+            };
+            add("at", &format!("{}{description}", fault.field));
         }
     }
     if let Some(cause) = error.cause() {

@@ -1,38 +1,29 @@
 //! The log of a stack's servers: a file, because the terminal is for the person.
 
 use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tracing_subscriber::EnvFilter;
+use fulcrum_sdk::telemetry::TelemetryGuard;
 
 use super::error::StackError;
 use super::home::Home;
+use crate::telemetry;
 
-/// Variable that filters the log: `info,fulcrum_controller=debug`.
-const LOG_VARIABLE: &str = "FULCRUM_LOG";
 /// How many bytes of a log are shown when something fails.
 const TAIL_BYTES: usize = 2048;
 
-/// Sends everything that is logged in this process to the data directory, and says to which file.
+/// Sends everything that is logged in this process to the data directory.
 ///
 /// # Errors
-/// When the file cannot be opened.
-pub fn to_file(home: &Home) -> Result<PathBuf, StackError> {
+/// When the file cannot be opened, or traces cannot be sent where the environment says.
+pub fn to_file(home: &Home) -> Result<Option<TelemetryGuard>, StackError> {
     let path = home.logs().join("fulcrum.log");
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .open(&path)
         .map_err(|error| StackError::file("open", &path, error))?;
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let set = tracing_subscriber::fmt()
-        .with_writer(file)
-        .with_ansi(false)
-        .with_env_filter(filter)
-        .try_init();
-    // A process that logs elsewhere already, as a test may, keeps doing so.
-    drop(set);
-    Ok(path)
+    telemetry::of_servers(file).map_err(|error| StackError::call("has no log", &error))
 }
 
 /// The end of a log.

@@ -44,7 +44,9 @@ pub async fn connect(
     let dir = IdentityDir::at(&target.identity);
     let joined = async {
         enrolment::enrol(&ports.enrolment().to_string(), token.expose_secret(), &dir).await?;
-        Connection::open(target).await
+        let connection = Connection::open(target).await?;
+        enrolment::settle(&connection).await?;
+        Ok(connection)
     };
     joined
         .await

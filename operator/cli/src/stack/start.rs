@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use fulcrum_sdk::telemetry::TelemetryGuard;
+
 use super::controller::Controller;
 use super::error::StackError;
 use super::home::Home;
@@ -49,6 +51,7 @@ pub struct Stack {
     controller: Controller,
     postgres: Server,
     slots: u32,
+    telemetry: Option<TelemetryGuard>,
     _lock: Lock,
 }
 
@@ -68,17 +71,18 @@ impl Stack {
             account,
             dir: cluster_dir,
         };
+        // What an earlier stack left may still sit on the ports.
+        PidFile::recover(&cluster.data()).await?;
         let (home, cluster) = match options.data {
             Data::Keep => (home, cluster),
             Data::Fresh => {
-                PidFile::recover(&cluster.data()).await?;
                 home.clear()?;
                 let home = Home::open(&options.dir)?;
                 let dir = home.cluster(account.as_ref())?;
                 (home, Cluster { dir, ..cluster })
             }
         };
-        log::to_file(&home)?;
+        let telemetry = log::to_file(&home)?;
         let ports = options.port.map_or_else(Ports::anywhere, Ports::at)?;
 
         tell("starting PostgreSQL");
@@ -106,6 +110,7 @@ impl Stack {
                     controller,
                     postgres,
                     slots,
+                    telemetry,
                     _lock: lock,
                 })
             }
@@ -195,5 +200,8 @@ impl Stack {
         self.controller.stop().await;
         tell("stopping PostgreSQL");
         self.postgres.stop().await;
+        // Sending the last spans blocks.
+        let telemetry = self.telemetry;
+        drop(tokio::task::spawn_blocking(|| drop(telemetry)).await);
     }
 }

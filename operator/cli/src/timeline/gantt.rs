@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fulcrum_proto::workflow::v1::StepStatus;
+use fulcrum_proto::workflow::v1::{StepKind, StepStatus};
 use jiff::Timestamp;
 
 use super::shape::{Chart, Lane, Shade, Span};
@@ -54,7 +54,7 @@ pub fn draw(chart: &Chart, columns: usize, palette: Palette) -> String {
     let kind_width = chart
         .lanes
         .iter()
-        .map(|lane| lane.kind.len())
+        .map(|lane| kind(lane).len())
         .chain(["KIND".len()])
         .max()
         .unwrap_or(0);
@@ -88,7 +88,7 @@ pub fn draw(chart: &Chart, columns: usize, palette: Palette) -> String {
         let line = format!(
             "{}  {:kind_width$}  {attempts:>3}  {}  {took:>took_width$}  {}",
             palette.paint(step_tone(lane.status), &padded),
-            lane.kind,
+            kind(lane),
             bar(lane, &scale, palette),
             note(lane, palette),
         );
@@ -119,6 +119,15 @@ fn name(lane: &Lane) -> String {
             .take(NAME_COLUMNS_MAX - 1)
             .chain(['…'])
             .collect(),
+    }
+}
+
+/// The word for what it does; nothing if that is not known.
+fn kind(lane: &Lane) -> &'static str {
+    if lane.kind == StepKind::Unspecified {
+        ""
+    } else {
+        lane.kind.word()
     }
 }
 
@@ -312,7 +321,7 @@ impl Scale {
 
 #[cfg(test)]
 mod tests {
-    use fulcrum_proto::workflow::v1::{Run, RunStatus, StepKind, StepState};
+    use fulcrum_proto::workflow::v1::{Run, RunStatus, StepState};
     use serde_json::{Value, json};
 
     use super::*;
@@ -428,6 +437,28 @@ mod tests {
         let (run, events) = onboarding(RunStatus::Completed);
         let chart = Chart::new(&run, &events, instant(99_999)).expect("has events");
         insta::assert_snapshot!(draw(&chart, 110, Palette::Plain));
+    }
+
+    #[test]
+    fn what_a_step_does_is_read_from_its_opening_too() {
+        let opened = |seq, step: &str, activity: Value| {
+            event(
+                seq,
+                0,
+                "StepOpened",
+                step,
+                0,
+                json!({ "StepOpened": { "activity": activity } }),
+            )
+        };
+        let events = [
+            opened(1, "a~1", json!("Parallel")),
+            opened(2, "b~1", json!({ "Child": { "workflow": "x" } })),
+        ];
+        let run = RunView::from(&Run::default());
+        let chart = Chart::new(&run, &events, instant(1)).expect("has events");
+        let kinds: Vec<_> = chart.lanes.iter().map(|lane| lane.kind).collect();
+        assert_eq!(kinds, [StepKind::Parallel, StepKind::Run]);
     }
 
     #[test]

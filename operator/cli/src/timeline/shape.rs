@@ -46,7 +46,7 @@ pub struct Lane {
     /// Path and epoch.
     pub step_key: String,
     /// What it does.
-    pub kind: &'static str,
+    pub kind: StepKind,
     /// Where it stands.
     pub status: StepStatus,
     /// Attempts begun.
@@ -65,7 +65,6 @@ pub struct Lane {
     retry_at: Option<Timestamp>,
     /// The open stretch: since when, and doing what.
     since: Option<(Timestamp, Shade)>,
-    kind_code: StepKind,
 }
 
 /// A run as lanes.
@@ -103,8 +102,9 @@ impl Chart {
             });
             let lane = &mut lanes[place];
             if let Some(state) = states.get(event.step_key.as_str()) {
-                lane.kind = state.kind;
-                lane.kind_code = state.kind();
+                if state.kind() != StepKind::Unspecified {
+                    lane.kind = state.kind();
+                }
                 lane.status = state.status();
                 lane.attempts = lane.attempts.max(state.attempt);
                 lane.waiting_for.clone_from(&state.waiting_for);
@@ -122,7 +122,7 @@ impl Lane {
     fn new(step_key: &str) -> Self {
         Self {
             step_key: step_key.to_owned(),
-            kind: "",
+            kind: StepKind::Unspecified,
             status: StepStatus::Unspecified,
             attempts: 0,
             spans: Vec::new(),
@@ -132,7 +132,6 @@ impl Lane {
             waiting_for: String::new(),
             retry_at: None,
             since: None,
-            kind_code: StepKind::Unspecified,
         }
     }
 
@@ -141,12 +140,16 @@ impl Lane {
         match event.kind.as_str() {
             "StepOpened" => {
                 self.opened = Some(at);
-                self.since = Some((at, resting_shade(self.kind_code)));
+                if let Some(kind) = activity(&event.details) {
+                    self.kind = kind;
+                }
+                self.since = Some((at, resting_shade(self.kind)));
             }
             "StepCompleted" => self.end(event, at, StepStatus::Completed),
             "StepCancelled" => self.end(event, at, StepStatus::Cancelled),
             "StepSkipped" => self.end(event, at, StepStatus::Skipped),
             "CheckpointReached" => {
+                self.kind = StepKind::Checkpoint;
                 self.opened.get_or_insert(at);
                 self.spans.push(Span {
                     from: at,
@@ -279,6 +282,26 @@ fn resting_shade(kind: StepKind) -> Shade {
         StepKind::Parallel | StepKind::Switch | StepKind::Try => Shade::Around,
         StepKind::Checkpoint | StepKind::Set | StepKind::Return | StepKind::Fail => Shade::Busy,
     }
+}
+
+/// What a step was opened to do, from the event's content: the name of the activity, or an object with that one key.
+fn activity(details: &Value) -> Option<StepKind> {
+    let activity = find(details, "activity")?;
+    let name = activity
+        .as_str()
+        .or_else(|| activity.as_object()?.keys().next().map(String::as_str))?;
+    Some(match name {
+        "Call" => StepKind::Call,
+        "Review" => StepKind::Review,
+        "Sleep" => StepKind::Sleep,
+        "Wait" => StepKind::Wait,
+        "Parallel" => StepKind::Parallel,
+        "Switch" => StepKind::Switch,
+        "Try" => StepKind::Try,
+        "Foreach" => StepKind::Foreach,
+        "Child" => StepKind::Run,
+        _ => return None,
+    })
 }
 
 /// An instant somewhere in an event's content, as RFC 3339 text or as microseconds since 1970.

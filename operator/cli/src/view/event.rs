@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::output::printer::Row;
-use crate::output::style::Tone;
+use crate::output::style::{Palette, Tone};
 use crate::output::table::Cell;
-use crate::output::time;
+use crate::output::{safe_text, time};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,6 +76,21 @@ impl EventView {
             "AttemptFailed" | "LeaseExpired" | "RunCancelRequested" => Tone::Warn,
             _ => Tone::Plain,
         }
+    }
+}
+
+impl EventView {
+    /// On one line, in columns of a fixed width, for events that come one by one.
+    #[must_use]
+    pub fn line(&self, palette: Palette) -> String {
+        let at = self.at.map(time::clock).unwrap_or_default();
+        let kind = palette.paint(self.tone(), &format!("{:<18}", safe_text::line(&self.kind)));
+        let cause = self
+            .cause_seq
+            .map(|seq| format!("#{seq}"))
+            .unwrap_or_default();
+        let (seq, summary) = (self.seq, safe_text::line(&self.summary));
+        format!("{seq:>4}  {at}  {kind}  {cause:>5}  {summary}")
     }
 }
 

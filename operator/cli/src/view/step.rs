@@ -109,7 +109,12 @@ impl Row for StepView {
         };
         vec![
             Cell::from(&self.step_key),
-            self.kind.into(),
+            if self.kind_code == StepKind::Unspecified {
+                ""
+            } else {
+                self.kind
+            }
+            .into(),
             Cell::toned(step_tone(self.status_code), self.status),
             attempt.into(),
             took.into(),

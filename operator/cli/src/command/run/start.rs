@@ -15,9 +15,7 @@ use crate::client::{batch, events, payload, request_id};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Format;
-use crate::output::printer::Row as _;
 use crate::output::progress::Progress;
-use crate::output::table::columns;
 use crate::session::Session;
 use crate::view::event::EventView;
 use crate::view::run::RunView;
@@ -174,9 +172,7 @@ async fn follow(
         let view = EventView::from(event);
         match printer.format {
             Format::Table => {
-                session
-                    .notice()
-                    .say(&columns(&[], vec![view.cells()], session.notice().palette))
+                session.notice().say(&view.line(session.notice().palette));
             }
             Format::Json | Format::Yaml => printer.item(&view, "")?,
         }
