@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fulcrum_core::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
 
 use crate::options::{Durability, PoolSizes, Route, StoreOptions};
 use crate::problem::Problem;
@@ -103,9 +103,11 @@ fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
 }
 
 /// True outside a transaction. Inside one `now()` stands still; inside a failed one the statement itself fails. In
-/// both cases the pool closes the connection.
+/// both cases the pool closes the connection. Sent as one simple query: in the extended protocol the transaction begins
+/// at Parse and the statement at Execute, microseconds apart, and no connection would ever look idle.
 async fn is_idle(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let idle = sqlx::query_file_scalar!("queries/connect/is_idle.sql").fetch_one(connection).await?;
+    let sql = sqlx::raw_sql(include_str!("../queries/connect/is_idle.sql"));
+    let idle: bool = connection.fetch_one(sql).await?.try_get(0)?;
     if !idle {
         tracing::error!("a connection came back inside a transaction and is closed");
     }
@@ -128,5 +130,32 @@ async fn check_server(pool: &PgPool, durability: Durability) -> Result<(), Conne
             Err(ConnectError::NotDurable { setting: "synchronous_commit" })
         }
         Durability::Required => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Executor;
+
+    async fn backend(connection: &mut PgConnection) -> i32 {
+        sqlx::raw_sql("select pg_backend_pid()").fetch_one(connection).await.unwrap().get(0)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_unless_it_comes_back_inside_a_transaction() {
+        let url = std::env::var("FULCRUM_TEST_DATABASE_URL").expect("run with `scripts/pg-test run`");
+        let pool = pool_options(1, Duration::from_secs(5)).connect(&url).await.unwrap();
+        let first = backend(&mut *pool.acquire().await.unwrap()).await;
+        let again = backend(&mut *pool.acquire().await.unwrap()).await;
+        assert_eq!(first, again);
+        for spoiled in ["begin", "begin; select broken"] {
+            let mut connection = pool.acquire().await.unwrap();
+            let before = backend(&mut connection).await;
+            let _ = connection.execute(spoiled).await;
+            drop(connection);
+            let after = backend(&mut *pool.acquire().await.unwrap()).await;
+            assert_ne!(before, after, "after `{spoiled}`");
+        }
     }
 }
