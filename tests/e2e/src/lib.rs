@@ -4,8 +4,11 @@
 //! Nothing here sleeps and hopes: [`wait::until`] polls a condition and fails with what it last saw.
 
 pub mod api;
+pub mod controller;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod program;
 pub mod stack;
+pub mod timeline;
 pub mod wait;

@@ -1,8 +1,27 @@
-//! Free loopback ports.
+//! Free loopback ports that stay free.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A loopback address that was free a moment ago.
+/// Below the range from which the system takes the source ports of connections: a client that knocks at a server that is
+/// down can neither take the server's port nor, on loopback, end up connected to itself.
+const FIRST: u16 = 15_000;
+const COUNT: u16 = 16_000;
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// A loopback address that was free a moment ago, and that no other call in this process gets. Test processes begin at
+/// different places of the range.
 pub fn free() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    let begin = std::process::id().wrapping_mul(97) % u32::from(COUNT);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = (begin + u32::from(step)) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(offset)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no loopback port from {FIRST} on is free")
 }

@@ -19,22 +19,47 @@ impl Postgres {
     /// Makes and starts one.
     pub fn start() -> anyhow::Result<Self> {
         let bin = Command::new(process::repository().join("scripts/pg-bin")).output()?;
-        anyhow::ensure!(bin.status.success(), "no PostgreSQL server found; run scripts/setup");
+        anyhow::ensure!(
+            bin.status.success(),
+            "no PostgreSQL server found; run scripts/setup"
+        );
         let bin = PathBuf::from(String::from_utf8(bin.stdout)?.trim());
-        let home = tempfile::Builder::new().prefix("fulcrum-e2e-pg-").tempdir_in("/tmp")?;
-        let cluster = Self { bin, home, port: ports::free()?.port() };
+        let home = tempfile::Builder::new()
+            .prefix("fulcrum-e2e-pg-")
+            .tempdir_in("/tmp")?;
+        let cluster = Self {
+            bin,
+            home,
+            port: ports::free()?.port(),
+        };
         if is_root() {
             // The server refuses to run as root; its home must be its own.
-            run(Command::new("chown").arg(server_user()).arg(cluster.home.path()))?;
+            run(Command::new("chown")
+                .arg(server_user())
+                .arg(cluster.home.path()))?;
         } else {
             std::fs::set_permissions(cluster.home.path(), std::fs::Permissions::from_mode(0o700))?;
         }
         let data = cluster.data();
-        cluster.tool("initdb", &["--pgdata", text(&data)?, "--username=fulcrum", "--auth=trust", "--no-sync"])?;
+        cluster.tool(
+            "initdb",
+            &[
+                "--pgdata",
+                text(&data)?,
+                "--username=fulcrum",
+                "--auth=trust",
+                "--no-sync",
+            ],
+        )?;
         cluster.up()?;
         cluster.tool(
             "createdb",
-            &["--host=127.0.0.1", &format!("--port={}", cluster.port), "--username=fulcrum", "fulcrum"],
+            &[
+                "--host=127.0.0.1",
+                &format!("--port={}", cluster.port),
+                "--username=fulcrum",
+                "fulcrum",
+            ],
         )?;
         Ok(cluster)
     }
@@ -52,19 +77,60 @@ impl Postgres {
             text(self.home.path())?
         );
         let (data, log) = (self.data(), self.home.path().join("server.log"));
-        self.tool("pg_ctl", &["-D", text(&data)?, "-l", text(&log)?, "-o", &options, "-w", "-t", "60", "start"])
+        self.tool(
+            "pg_ctl",
+            &[
+                "-D",
+                text(&data)?,
+                "-l",
+                text(&log)?,
+                "-o",
+                &options,
+                "-w",
+                "-t",
+                "60",
+                "start",
+            ],
+        )
     }
 
     /// Ends the server without a checkpoint, as a power cut would end it.
     pub fn crash(&self) -> anyhow::Result<()> {
-        self.tool("pg_ctl", &["-D", text(&self.data())?, "-m", "immediate", "-w", "stop"])
+        self.tool(
+            "pg_ctl",
+            &["-D", text(&self.data())?, "-m", "immediate", "-w", "stop"],
+        )
     }
 
     /// Runs one query and returns its single value.
     pub fn value(&self, sql: &str) -> anyhow::Result<String> {
-        let output = Command::new(self.bin.join("psql")).args(["-XAtq", "-c", sql, &self.url()]).output()?;
-        anyhow::ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(self.bin.join("psql"))
+            .args(["-XAtq", "-c", sql, &self.url()])
+            .output()?;
+        anyhow::ensure!(
+            output.status.success(),
+            "{sql}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Runs a client program of the server's (`createdb`, `pgbench`) against it and returns what it printed.
+    pub fn client(&self, name: &str, args: &[&str]) -> anyhow::Result<String> {
+        let output = Command::new(self.bin.join(name))
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", "fulcrum")
+            .args(args)
+            .output()?;
+        anyhow::ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Process id of the server.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid"))?;
+        Ok(file.lines().next().context("postmaster.pid is empty")?.parse()?)
     }
 
     fn data(&self) -> PathBuf {
@@ -74,13 +140,18 @@ impl Postgres {
     fn tool(&self, name: &str, args: &[&str]) -> anyhow::Result<()> {
         let mut command = if is_root() {
             let mut command = Command::new("runuser");
-            command.args(["-u", server_user(), "--"]).arg(self.bin.join(name));
+            command
+                .args(["-u", server_user(), "--"])
+                .arg(self.bin.join(name));
             command
         } else {
             Command::new(self.bin.join(name))
         };
         // The server inherits nothing: a pipe kept open by it would never end.
-        run(command.args(args).current_dir("/").stdin(std::process::Stdio::null()))
+        run(command
+            .args(args)
+            .current_dir("/")
+            .stdin(std::process::Stdio::null()))
     }
 }
 
@@ -92,19 +163,38 @@ impl Drop for Postgres {
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let log = tempfile::NamedTempFile::new()?;
-    let status = command.stdout(log.reopen()?).stderr(log.reopen()?).status()?;
-    anyhow::ensure!(status.success(), "{command:?}: {}", std::fs::read_to_string(log.path())?);
+    let status = command
+        .stdout(log.reopen()?)
+        .stderr(log.reopen()?)
+        .status()?;
+    anyhow::ensure!(
+        status.success(),
+        "{command:?}: {}",
+        std::fs::read_to_string(log.path())?
+    );
     Ok(())
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// The account that `scripts/setup` makes sure of.
 fn server_user() -> &'static str {
-    let exists = |user: &str| Command::new("id").arg(user).output().is_ok_and(|output| output.status.success());
-    if exists("postgres") { "postgres" } else { "fulcrum-pg" }
+    let exists = |user: &str| {
+        Command::new("id")
+            .arg(user)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if exists("postgres") {
+        "postgres"
+    } else {
+        "fulcrum-pg"
+    }
 }
 
 fn text(path: &Path) -> anyhow::Result<&str> {

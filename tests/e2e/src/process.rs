@@ -27,7 +27,11 @@ impl Process {
             .stderr(out)
             .spawn()
             .with_context(|| format!("start {name}: {command:?}"))?;
-        Ok(Self { name: name.to_owned(), log, child })
+        Ok(Self {
+            name: name.to_owned(),
+            log,
+            child,
+        })
     }
 
     /// Its process id.
@@ -44,20 +48,31 @@ impl Process {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status()?;
+        let status = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.pid().to_string())
+            .status()?;
         anyhow::ensure!(status.success(), "kill -{signal} {}", self.pid());
         Ok(())
     }
 
     /// Asks it to end by SIGTERM and waits; fails if it takes longer than `within`.
-    pub async fn terminate(&mut self, within: Duration) -> anyhow::Result<std::process::ExitStatus> {
+    pub async fn terminate(
+        &mut self,
+        within: Duration,
+    ) -> anyhow::Result<std::process::ExitStatus> {
         self.signal("TERM")?;
         let began = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
-            anyhow::ensure!(began.elapsed() < within, "{} did not end within {within:?}\n{}", self.name, self.tail());
+            anyhow::ensure!(
+                began.elapsed() < within,
+                "{} did not end within {within:?}\n{}",
+                self.name,
+                self.tail()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -80,7 +95,12 @@ impl Drop for Process {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- {} ({}) ---\n{}", self.name, self.log.display(), self.tail());
+            eprintln!(
+                "--- {} ({}) ---\n{}",
+                self.name,
+                self.log.display(),
+                self.tail()
+            );
         }
     }
 }
@@ -88,9 +108,16 @@ impl Drop for Process {
 /// A binary of this workspace, built beside the test.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let dir = test.parent().and_then(Path::parent).context("a test lives in target/<profile>/deps")?;
+    let dir = test
+        .parent()
+        .and_then(Path::parent)
+        .context("a test lives in target/<profile>/deps")?;
     let path = dir.join(name);
-    anyhow::ensure!(path.is_file(), "{} is missing: run `make build` first", path.display());
+    anyhow::ensure!(
+        path.is_file(),
+        "{} is missing: run `make build` first",
+        path.display()
+    );
     Ok(path)
 }
 

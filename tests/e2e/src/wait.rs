@@ -8,14 +8,20 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Polls `look` until it gives a value. Fails with the last obstacle.
-pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         let obstacle = match look().await {
             Ok(value) => return value,
             Err(obstacle) => obstacle,
         };
-        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}; last seen: {obstacle:?}");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{what}: not within {PATIENCE:?}; last seen: {obstacle:?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,0 +1,159 @@
+//! A database, controllers on it, and an operator. Workers are started beside it and belong to the test.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use fulcrum_e2e::stack::Stack;
+//!
+//! let stack = Stack::start().await?;
+//! let mut executor = stack.executor("executor", 0, None).await?;
+//! stack.api.apply("workflow: hello\nsteps: [{ id: say, call: text.render, with: { template: hi } }]").await?;
+//! let run = stack.api.start("hello", &serde_json::Value::Null).await?;
+//! executor.kill()?;
+//! executor.start()?;
+//! stack.api.closed(&run).await;
+//! # Ok(()) }
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use fulcrum_sdk::{Enrolment, IdentityDir};
+
+use crate::api::Api;
+use crate::controller::Controller;
+use crate::postgres::Postgres;
+use crate::program::Program;
+use crate::wait;
+
+/// A running installation without workers. What runs is killed when it is dropped, the database last.
+pub struct Stack {
+    /// The controllers, all on one database.
+    pub controllers: Vec<Controller>,
+    /// The database.
+    pub postgres: Postgres,
+    /// The operator: calls go to the first controller that answers.
+    pub api: Api,
+    dir: tempfile::TempDir,
+}
+
+impl Stack {
+    /// Starts one controller on a cluster of its own, with an operator.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::with(1, &[]).await
+    }
+
+    /// Starts `controllers` of them, with these settings over the tests' own.
+    pub async fn with(controllers: usize, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("fulcrum-e2e-").tempdir()?;
+        let postgres = Postgres::start()?;
+        let mut all = Vec::new();
+        for n in 0..controllers {
+            let name = format!("controller-{n}");
+            let mut controller = Controller::new(&name, dir.path(), &postgres.url(), settings)?;
+            controller.up().await?;
+            all.push(controller);
+        }
+        let first = all.first().context("a stack has at least one controller")?;
+        let operator = enrol(first, dir.path(), "operator", "operator").await?;
+        let endpoints: Vec<String> = all.iter().map(Controller::endpoint).collect();
+        let api = Api::new(&endpoints, &operator)?;
+        api.settled().await;
+        Ok(Self {
+            controllers: all,
+            postgres,
+            api,
+            dir,
+        })
+    }
+
+    /// A directory of this stack's own: logs, identities.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A new identity of this kind (`executor`, `connector`, `operator`), for clients and workers inside the test.
+    pub async fn identity(&self, name: &str, kind: &str) -> anyhow::Result<IdentityDir> {
+        enrol(&self.controllers[0], self.dir(), name, kind).await
+    }
+
+    /// Starts an executor at this controller and waits until it is connected. Without a configuration it renders text
+    /// and has no models.
+    pub async fn executor(
+        &self,
+        name: &str,
+        at: usize,
+        config: Option<&str>,
+    ) -> anyhow::Result<Program> {
+        let program = self.worker(name, at, "fulcrum-executor", "executor")?;
+        let program = match config {
+            Some(text) => program.args(["--config", &self.file(name, "executor.yaml", text)?]),
+            None => program,
+        };
+        self.connected(name, program).await
+    }
+
+    /// Starts a connector at this controller with this configuration, whose relative paths start in
+    /// [`Stack::worker_dir`], and waits until it is connected.
+    pub async fn connector(&self, name: &str, at: usize, config: &str) -> anyhow::Result<Program> {
+        let program = self.worker(name, at, "fulcrum-connector", "connector")?;
+        let config = self.file(name, "connector.yaml", config)?;
+        self.connected(name, program.args(["--config", &config]))
+            .await
+    }
+
+    /// Where a worker keeps its files.
+    pub fn worker_dir(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
+    }
+
+    /// A worker of this name, with a token to join on its first start.
+    fn worker(&self, name: &str, at: usize, binary: &str, kind: &str) -> anyhow::Result<Program> {
+        let controller = &self.controllers[at];
+        let identity = self.worker_dir(name).join("identity");
+        Ok(Program::new(name, self.dir(), binary)?
+            .args([
+                "run",
+                "--controller",
+                &controller.endpoint(),
+                "--enrolment",
+                &controller.enrolment(),
+            ])
+            .args([
+                "--identity-dir",
+                identity.to_str().context("the path is text")?,
+            ])
+            .env("FULCRUM_JOIN_TOKEN", controller.invite(name, kind)?)
+            .env("RUST_LOG", "info"))
+    }
+
+    async fn connected(&self, name: &str, mut program: Program) -> anyhow::Result<Program> {
+        program.start()?;
+        wait::until(&format!("{name} connected"), || self.api.connected(name)).await;
+        Ok(program)
+    }
+
+    fn file(&self, worker: &str, name: &str, text: &str) -> anyhow::Result<String> {
+        let dir = self.worker_dir(worker);
+        std::fs::create_dir_all(&dir)?;
+        let path = dir.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.to_str().context("the path is text")?.to_owned())
+    }
+}
+
+async fn enrol(
+    controller: &Controller,
+    dir: &Path,
+    name: &str,
+    kind: &str,
+) -> anyhow::Result<IdentityDir> {
+    let identity = IdentityDir::at(dir.join(name).join("identity"));
+    let enrolment = Enrolment {
+        endpoint: controller.enrolment(),
+        token: controller.invite(name, kind)?.parse()?,
+        name: None,
+        version: "fulcrum-e2e".to_owned(),
+    };
+    Box::pin(fulcrum_sdk::enrol(&enrolment, &identity)).await?;
+    Ok(identity)
+}

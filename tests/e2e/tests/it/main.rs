@@ -1,0 +1,3 @@
+//! Scenarios on real processes. Each starts what it needs, and nothing is shared between them.
+
+mod ending;
