@@ -50,9 +50,17 @@ pub(super) fn leased_call(
     if task != lease.task || state.parked || desk.run.is_closed() {
         return Err(lost);
     }
-    let (call, seq) = (call.clone(), state.last_seq);
+    let (mut call, seq) = (call.clone(), state.last_seq);
+    call.repeatable = is_repeatable(desk, &call);
     desk.because_of(Some(seq));
     Ok(call)
+}
+
+/// A call that was scheduled before any worker had registered its contract goes by the contract that there is now.
+pub(super) fn is_repeatable(desk: &Desk<'_>, call: &Call) -> bool {
+    let known = desk.inputs.contracts.get(&call.capability);
+    call.repeatable
+        || (call.contract.is_none() && known.is_some_and(|contract| contract.repeatable()))
 }
 
 fn completed(

@@ -22,7 +22,7 @@ pub(super) fn decide(desk: &mut Desk<'_>, due: &TaskDue) -> Result<(), Rejection
         return Err(Rejection::Stale("the task is parked"));
     }
     let (mut call, seq) = (call.clone(), state.last_seq);
-    call.repeatable |= repeatable_by_now(desk, &call);
+    call.repeatable = report::is_repeatable(desk, &call);
     desk.because_of(Some(seq));
     match (seen.due, seen.state) {
         (Due::Never, _)
@@ -100,12 +100,6 @@ fn lease_expired(desk: &mut Desk<'_>, due: &TaskDue, call: &Call) -> Result<(), 
         desk.decision.tasks.push(op);
     }
     Ok(())
-}
-
-/// A call that was scheduled before any worker had registered its contract goes by the contract that there is now.
-fn repeatable_by_now(desk: &Desk<'_>, call: &Call) -> bool {
-    let now_known = desk.inputs.contracts.get(&call.capability);
-    call.contract.is_none() && now_known.is_some_and(|contract| contract.repeatable())
 }
 
 fn grant_of(seen: &TaskRow) -> Option<Grant> {

@@ -135,6 +135,19 @@ fn an_expired_lease_of_a_call_that_must_not_be_repeated_is_an_unknown_outcome() 
 }
 
 #[test]
+fn a_call_that_was_scheduled_before_its_contract_was_known_goes_by_the_one_there_is_now() {
+    let mut world = World::new(workflow(vec![call("a")]));
+    let run = world.start(json!(null)).unwrap();
+    world
+        .contracts
+        .insert("do.a".to_owned(), contract("do.a", Idempotency::Keyed));
+    world.grant(run, "a");
+    world.due(run, "a", Due::LeaseDeadline).unwrap();
+    world.refuse(run, "a", FailureClass::Unknown);
+    assert_eq!(world.runs[&run].status, RunStatus::Running);
+}
+
+#[test]
 fn late_report_after_expiry_is_refused() {
     let (mut world, run) = single(Idempotency::Keyed);
     let old = world.grant(run, "a");
