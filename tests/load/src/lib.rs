@@ -1,1 +1,0 @@
-//! Benchmarks: load, floors and figures in one sitting.
