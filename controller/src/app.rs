@@ -24,13 +24,13 @@ use crate::identity::template::ServerName;
 use crate::identity::upkeep::{KeepCertificates, KeepRoll};
 use crate::identity::{IdentityId, Issuance, MethodTable, Principal, Registry, Role, Roll, Scope};
 use crate::loops::{Board, Loop, Pace, TickError, drive};
+use crate::server::Door;
 use crate::server::accept::PeerProof;
 use crate::server::admission::Admission;
 use crate::server::calls::Calls;
 use crate::server::connection::Connections;
 use crate::server::listen::Listener;
 use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
-use crate::server::Door;
 use crate::shutdown::{Stage, Tasks};
 use crate::source::PgSource;
 use crate::upkeep::{KeepPartitions, Retain};
@@ -100,14 +100,29 @@ impl Controller {
     /// # Errors
     /// See [`StartError`].
     pub async fn start_on(foundation: Foundation, config: &Config) -> Result<Self, StartError> {
-        let Foundation { store, clock, registry, authority, paging_key } = foundation;
-        let (tasks, board, readiness) = (Tasks::default(), Arc::<Board>::default(), Readiness::default());
+        let Foundation {
+            store,
+            clock,
+            registry,
+            authority,
+            paging_key,
+        } = foundation;
+        let (tasks, board, readiness) = (
+            Tasks::default(),
+            Arc::<Board>::default(),
+            Readiness::default(),
+        );
         let sockets = Sockets::bind(config).await?;
         let addresses = sockets.addresses;
         let endpoints = Endpoints::of(&config.listen, &config.identity, addresses);
 
         let me = myself(&authority.install().clone(), clock.now())?;
-        let names: Vec<ServerName> = config.identity.server_names.iter().map(|n| ServerName::from_text(n)).collect();
+        let names: Vec<ServerName> = config
+            .identity
+            .server_names
+            .iter()
+            .map(|n| ServerName::from_text(n))
+            .collect();
         let life = config.identity.server_certificate_life();
         let own = authority
             .issue_server(&me, &names, clock.now(), life)
@@ -115,8 +130,14 @@ impl Controller {
         let required = ClientCertificates::Required(authority.root().clone());
         let main_tls = LiveTls::new(server_config(&own, &required)?);
         let enrol_tls = LiveTls::new(server_config(&own, &ClientCertificates::NotAsked)?);
-        let renew_at = clock.now().plus(Millis(own.not_after.since(clock.now()).0 / 2));
-        let issuance = Issuance::new(authority, Arc::clone(&clock), config.identity.certificate_life());
+        let renew_at = clock
+            .now()
+            .plus(Millis(own.not_after.since(clock.now()).0 / 2));
+        let issuance = Issuance::new(
+            authority,
+            Arc::clone(&clock),
+            config.identity.certificate_life(),
+        );
 
         let roll = Arc::<Roll>::default();
         let connections = Arc::<Connections>::default();
@@ -161,20 +182,45 @@ impl Controller {
         };
         let (health, main_routes) = services::main_listener(&shared)?;
 
-        let keep = Keep { tasks: &tasks, board: &board };
+        let keep = Keep {
+            tasks: &tasks,
+            board: &board,
+        };
         keep.running_when(keep_roll, config.loops.identity_ms, roll.wanted());
         keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);
         keep.running(KeepPartitions(store.clone()), config.loops.partitions_ms);
-        keep.running(Retain { store: store.clone(), days: config.retention.days }, config.loops.retention_ms);
-        let listeners = vec![(main_tls.clone(), required), (enrol_tls.clone(), ClientCertificates::NotAsked)];
+        keep.running(
+            Retain {
+                store: store.clone(),
+                days: config.retention.days,
+            },
+            config.loops.retention_ms,
+        );
+        let listeners = vec![
+            (main_tls.clone(), required),
+            (enrol_tls.clone(), ClientCertificates::NotAsked),
+        ];
         let clock_of_certificates = Arc::clone(&clock);
-        let keep_certificates =
-            KeepCertificates { registry, issuance, listeners, me, names, clock: clock_of_certificates, life, renew_at };
+        let keep_certificates = KeepCertificates {
+            registry,
+            issuance,
+            listeners,
+            me,
+            names,
+            clock: clock_of_certificates,
+            life,
+            renew_at,
+        };
         keep.running(keep_certificates, config.loops.certificates_ms);
 
         let table = Arc::new(MethodTable::new(METHODS));
         let calls = |door| {
-            Calls::new(door, Arc::clone(&table), Admission::new(&config.server), config.server.clone())
+            Calls::new(
+                door,
+                Arc::clone(&table),
+                Admission::new(&config.server),
+                config.server.clone(),
+            )
         };
         let main = Listener {
             name: "grpc",
@@ -198,16 +244,31 @@ impl Controller {
         };
         let deadline = config.shutdown.deadline();
         for listener in [main, enrolment] {
-            tasks.spawn(Stage::Calls, listener.name, listener.serve(tasks.begins(Stage::Accept), deadline / 2));
+            tasks.spawn(
+                Stage::Calls,
+                listener.name,
+                listener.serve(tasks.begins(Stage::Accept), deadline / 2),
+            );
         }
         tasks.spawn(
             Stage::Store,
             "probes",
             probes::serve(sockets.http, readiness.clone(), tasks.begins(Stage::Store)),
         );
-        tasks.spawn(Stage::Ready, "health", tell_health(health, readiness, tasks.clone()));
+        tasks.spawn(
+            Stage::Ready,
+            "health",
+            tell_health(health, readiness, tasks.clone()),
+        );
         tracing::info!(grpc = %addresses.grpc, enrol = %addresses.enrol, http = %addresses.http, "controller started");
-        Ok(Self { addresses, endpoints, store, tasks, board, deadline })
+        Ok(Self {
+            addresses,
+            endpoints,
+            store,
+            tasks,
+            board,
+            deadline,
+        })
     }
 
     /// Where it listens.
@@ -245,7 +306,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let controller = Controller::start(&config).await?;
     stop.cancelled().await;
     let aborted = controller.shut_down().await;
-    if aborted.is_empty() { Ok(()) } else { Err(RunError::Aborted(aborted)) }
+    if aborted.is_empty() {
+        Ok(())
+    } else {
+        Err(RunError::Aborted(aborted))
+    }
 }
 
 /// Why a run did not end well.
@@ -271,12 +336,28 @@ impl Sockets {
         let (grpc, grpc_at) = bind("grpc", config.listen.grpc).await?;
         let (enrol, enrol_at) = bind("enrol", config.listen.enrol).await?;
         let (http, http_at) = bind("http", config.listen.http).await?;
-        Ok(Self { grpc, enrol, http, addresses: Addresses { grpc: grpc_at, enrol: enrol_at, http: http_at } })
+        Ok(Self {
+            grpc,
+            enrol,
+            http,
+            addresses: Addresses {
+                grpc: grpc_at,
+                enrol: enrol_at,
+                http: http_at,
+            },
+        })
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind { key, address, source };
+async fn bind(
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind {
+        key,
+        address,
+        source,
+    };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -285,7 +366,12 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
 /// A controller is a new identity at each start; nobody calls with it, it only names the certificate.
 fn myself(install: &crate::identity::InstallId, now: Timestamp) -> Result<Principal, StartError> {
     let id = Registry::new_id(now).map_err(FoundationError::from)?;
-    Ok(Principal { install: install.clone(), scope: Scope::Every, role: Role::Controller, id: IdentityId(id) })
+    Ok(Principal {
+        install: install.clone(),
+        scope: Scope::Every,
+        role: Role::Controller,
+        id: IdentityId(id),
+    })
 }
 
 fn engine_options(config: &Config) -> EngineOptions {
@@ -309,8 +395,16 @@ impl Keep<'_> {
     }
 
     fn running_when<L: Loop + 'static>(&self, subject: L, period_ms: u64, wake: Arc<Notify>) {
-        let pace = Pace { period: Duration::from_millis(period_ms), wake };
-        let running = drive(subject, pace, Arc::clone(self.board), self.tasks.begins(Stage::Loops));
+        let pace = Pace {
+            period: Duration::from_millis(period_ms),
+            wake,
+        };
+        let running = drive(
+            subject,
+            pace,
+            Arc::clone(self.board),
+            self.tasks.begins(Stage::Loops),
+        );
         self.tasks.spawn(Stage::Loops, L::NAME, running);
     }
 }

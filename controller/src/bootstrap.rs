@@ -31,7 +31,10 @@ pub enum BootstrapError {
 ///
 /// # Errors
 /// See [`BootstrapError`].
-pub async fn operator_token(database_url: &str, namespace: &str) -> Result<SecretString, BootstrapError> {
+pub async fn operator_token(
+    database_url: &str,
+    namespace: &str,
+) -> Result<SecretString, BootstrapError> {
     let flag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let environment = Vec::new();
     let flags = vec![
@@ -42,7 +45,11 @@ pub async fn operator_token(database_url: &str, namespace: &str) -> Result<Secre
         flag("database.request_connections_max", "2"),
         flag("database.report_connections_max", "1"),
     ];
-    let config = load(&Sources { file: None, environment, flags })?;
+    let config = load(&Sources {
+        file: None,
+        environment,
+        flags,
+    })?;
     let namespace: NamespaceName = namespace.parse()?;
     let name: IdentityName = "operator".parse()?;
     let foundation = Box::pin(Foundation::lay(&config.database)).await?;

@@ -99,30 +99,48 @@ impl Foundation {
             Err(AuthorityError::Missing(AuthorityKind::Issuing)) => {
                 // Nobody was up for a whole life of the issuing certificate; the root can make another.
                 let roots = rows.iter().filter(|row| row.kind == AuthorityKind::Root);
-                let root = roots.max_by_key(|row| row.not_after).ok_or(AuthorityError::Missing(AuthorityKind::Root))?;
+                let root = roots
+                    .max_by_key(|row| row.not_after)
+                    .ok_or(AuthorityError::Missing(AuthorityKind::Root))?;
                 let issuing = authority::new_issuing(&install, root, now)?;
                 registry.add_authority(&issuing).await?;
                 Authority::load(install, &[root.clone(), issuing], now)?
             }
             loaded => loaded?,
         };
-        Ok(Self { store, clock, registry, authority, paging_key })
+        Ok(Self {
+            store,
+            clock,
+            registry,
+            authority,
+            paging_key,
+        })
     }
 
     /// The namespace of this name, made with 16 shards if there is none.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ensure_namespace(&self, name: &NamespaceName) -> Result<Namespace, FoundationError> {
-        if let Some(made) = self.registry.create_namespace(name, SHARDS_DEFAULT, self.clock.now()).await? {
+    pub async fn ensure_namespace(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<Namespace, FoundationError> {
+        if let Some(made) = self
+            .registry
+            .create_namespace(name, SHARDS_DEFAULT, self.clock.now())
+            .await?
+        {
             return Ok(made);
         }
-        self.registry.namespace(name.as_str()).await.map_err(|error| match error {
-            NamespaceError::Store(error) => error.into(),
-            NamespaceError::NotFound(name) => {
-                StoreError::Unavailable(format!("namespace `{name}` came and went")).into()
-            }
-        })
+        self.registry
+            .namespace(name.as_str())
+            .await
+            .map_err(|error| match error {
+                NamespaceError::Store(error) => error.into(),
+                NamespaceError::NotFound(name) => {
+                    StoreError::Unavailable(format!("namespace `{name}` came and went")).into()
+                }
+            })
     }
 
     /// A join token for the first operator, or for a development set-up.
@@ -130,7 +148,13 @@ impl Foundation {
     /// # Errors
     /// When the database fails.
     pub async fn invite(&self, invitation: Invitation) -> Result<SecretString, FoundationError> {
-        Ok(invite::invite(&self.registry, self.authority.pin(), self.clock.now(), invitation).await?)
+        Ok(invite::invite(
+            &self.registry,
+            self.authority.pin(),
+            self.clock.now(),
+            invitation,
+        )
+        .await?)
     }
 }
 

@@ -63,7 +63,11 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let sources = Sources { file: cli.config, environment: std::env::vars().collect(), flags: cli.set };
+    let sources = Sources {
+        file: cli.config,
+        environment: std::env::vars().collect(),
+        flags: cli.set,
+    };
     if cli.print_config {
         print!("{}", config::print::print(&sources)?);
         return Ok(ExitCode::SUCCESS);
@@ -72,13 +76,20 @@ fn run() -> anyhow::Result<ExitCode> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow!("a crypto provider was installed before"))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
     runtime.block_on(async {
         let _telemetry = telemetry::init("fulcrum-controller", &config.telemetry)?;
         match cli.command.unwrap_or(Command::Run) {
             Command::Run => serve(config).await,
             Command::Migrate => migrate(&config).await,
-            Command::Invite { name, kind, namespace } => invite(&config, &name, kind, namespace).await,
+            Command::Invite {
+                name,
+                kind,
+                namespace,
+            } => invite(&config, &name, kind, namespace).await,
         }
     })
 }
@@ -110,15 +121,29 @@ async fn invite(config: &Config, name: &str, role: Role, scope: Scope) -> anyhow
     if let Scope::Namespace(namespace) = &scope {
         foundation.ensure_namespace(namespace).await?;
     }
-    let capabilities = if role.is_worker() { vec!["*".parse()?] } else { Vec::new() };
+    let capabilities = if role.is_worker() {
+        vec!["*".parse()?]
+    } else {
+        Vec::new()
+    };
     let life = Millis::from_secs(config.identity.join_token_life_s);
-    let token = foundation.invite(Invitation { scope, role, name: name.parse()?, capabilities, life }).await?;
+    let token = foundation
+        .invite(Invitation {
+            scope,
+            role,
+            name: name.parse()?,
+            capabilities,
+            life,
+        })
+        .await?;
     println!("{}", token.expose_secret());
     foundation.store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form key=value"))?;
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not of the form key=value"))?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }

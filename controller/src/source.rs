@@ -29,15 +29,26 @@ impl PgSource {
 
 impl Source for PgSource {
     async fn plan(&self, hash: DefinitionHash) -> Result<Option<Result<Plan, String>>, StoreError> {
-        let Some(stored) = self.store.definitions().by_hash(hash).await? else { return Ok(None) };
+        let Some(stored) = self.store.definitions().by_hash(hash).await? else {
+            return Ok(None);
+        };
         let plan = serde_json::from_slice::<Definition>(&stored.canonical)
             .map_err(|error| format!("the stored definition does not decode: {error}"))
-            .and_then(|definition| Plan::new(definition, hash, &self.limits).map_err(|error| error.to_string()));
+            .and_then(|definition| {
+                Plan::new(definition, hash, &self.limits).map_err(|error| error.to_string())
+            });
         Ok(Some(plan))
     }
 
-    async fn newest(&self, namespace: NamespaceId, workflow: &str) -> Result<Option<DefinitionHash>, StoreError> {
-        self.store.definitions().current_hash(namespace, workflow).await
+    async fn newest(
+        &self,
+        namespace: NamespaceId,
+        workflow: &str,
+    ) -> Result<Option<DefinitionHash>, StoreError> {
+        self.store
+            .definitions()
+            .current_hash(namespace, workflow)
+            .await
     }
 
     async fn contracts(&self, namespace: NamespaceId) -> Result<Contracts, StoreError> {
@@ -47,7 +58,9 @@ impl Source for PgSource {
             match serde_json::from_slice::<Contract>(&stored.body) {
                 Ok(contract) => drop(contracts.insert(stored.capability, Arc::new(contract))),
                 // One damaged contract must not stop every run of the namespace.
-                Err(error) => tracing::error!(capability = stored.capability, %error, "a stored contract does not decode"),
+                Err(error) => {
+                    tracing::error!(capability = stored.capability, %error, "a stored contract does not decode")
+                }
             }
         }
         Ok(Arc::new(contracts))

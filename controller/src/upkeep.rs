@@ -17,7 +17,10 @@ impl Loop for KeepPartitions {
         let made = self.0.upkeep().make_days_ahead().await?;
         let runway = self.0.upkeep().runway_days().await?;
         if runway < RUNWAY_DAYS_MIN {
-            tracing::error!(runway_days = runway, "partitions are running out; new runs will be refused when they have");
+            tracing::error!(
+                runway_days = runway,
+                "partitions are running out; new runs will be refused when they have"
+            );
         }
         Ok(Progress::done(made.into()))
     }
@@ -37,11 +40,20 @@ impl Loop for Retain {
     async fn tick(&mut self) -> Result<Progress, TickError> {
         let done = self.store.upkeep().retain(self.days).await?;
         if done.days_dropped > 0 {
-            tracing::info!(days = done.days_dropped, runs = done.runs_deleted, "days past their keeping were dropped");
+            tracing::info!(
+                days = done.days_dropped,
+                runs = done.runs_deleted,
+                "days past their keeping were dropped"
+            );
         }
         if done.days_held_open > 0 {
-            tracing::info!(days = done.days_held_open, "days past their keeping wait for runs that are still open");
+            tracing::info!(
+                days = done.days_held_open,
+                "days past their keeping wait for runs that are still open"
+            );
         }
-        Ok(Progress::done(done.runs_deleted + done.requests_deleted + done.tokens_deleted))
+        Ok(Progress::done(
+            done.runs_deleted + done.requests_deleted + done.tokens_deleted,
+        ))
     }
 }

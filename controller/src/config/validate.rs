@@ -166,7 +166,9 @@ pub fn validate(config: &Config) -> Vec<Problem> {
     require(
         connections <= most,
         "database",
-        format!("the three pools have {connections} connections; at most {most} are allowed together"),
+        format!(
+            "the three pools have {connections} connections; at most {most} are allowed together"
+        ),
     );
     require(
         !identity.server_names.is_empty(),

@@ -13,7 +13,11 @@ use crate::server::{Caller, Fault};
 /// Only if a service is mounted without the layer, which is a mistake of ours.
 pub fn caller<T>(request: &Request<T>) -> Result<Caller, Fault> {
     let missing = || Fault::internal(&"a handler was reached without an authorised caller");
-    request.extensions().get::<Caller>().cloned().ok_or_else(missing)
+    request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .ok_or_else(missing)
 }
 
 /// The caller as the timeline names it.

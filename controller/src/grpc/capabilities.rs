@@ -30,7 +30,9 @@ impl CapabilityService for Capabilities {
         request: Request<wire::ListCapabilitiesRequest>,
     ) -> Result<Response<wire::ListCapabilitiesResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn get_capability(
@@ -39,7 +41,9 @@ impl CapabilityService for Capabilities {
     ) -> Result<Response<wire::GetCapabilityResponse>, Status> {
         let caller = caller(&request)?;
         let capability = self.get(&caller, request.into_inner()).await?;
-        Ok(Response::new(wire::GetCapabilityResponse { capability: Some(message(&capability)) }))
+        Ok(Response::new(wire::GetCapabilityResponse {
+            capability: Some(message(&capability)),
+        }))
     }
 }
 
@@ -51,10 +55,17 @@ impl Capabilities {
     ) -> Result<wire::ListCapabilitiesResponse, Fault> {
         caller.reach(&request.namespace)?;
         let rows = page::rows(request.page_size, self.page_rows_max)?;
-        let listing = Listing { key: &self.page_key, method: "ListCapabilities", filter: &[&request.namespace] };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListCapabilities",
+            filter: &[&request.namespace],
+        };
         let after: Option<String> = listing.cursor(&request.page_token)?;
         let namespace = self.registry.namespace(&request.namespace).await?;
-        let read = self.registry.capabilities(&namespace, after, rows + 1).await?;
+        let read = self
+            .registry
+            .capabilities(&namespace, after, rows + 1)
+            .await?;
         let (capabilities, more) = page::cut(read, rows);
         let next_page_token = match (more, capabilities.last()) {
             (More::Yes, Some(last)) => listing.token(&last.contract.name),
@@ -66,13 +77,21 @@ impl Capabilities {
         })
     }
 
-    async fn get(&self, caller: &Caller, request: wire::GetCapabilityRequest) -> Result<CapabilityView, Fault> {
+    async fn get(
+        &self,
+        caller: &Caller,
+        request: wire::GetCapabilityRequest,
+    ) -> Result<CapabilityView, Fault> {
         caller.reach(&request.namespace)?;
         let namespace = self.registry.namespace(&request.namespace).await?;
         let found = self.registry.capability(&namespace, &request.name).await?;
         // Only what is in force can be shown; an older version is as good as unknown.
-        let found = found.filter(|view| request.version == 0 || view.contract.version == request.version.to_string());
-        found.ok_or_else(|| Fault::not_found(ErrorReason::UnknownCapability, "capability", &request.name))
+        let found = found.filter(|view| {
+            request.version == 0 || view.contract.version == request.version.to_string()
+        });
+        found.ok_or_else(|| {
+            Fault::not_found(ErrorReason::UnknownCapability, "capability", &request.name)
+        })
     }
 }
 

@@ -31,12 +31,18 @@ pub struct Enrolment {
 
 #[tonic::async_trait]
 impl EnrolmentService for Enrolment {
-    async fn enrol(&self, request: Request<wire::EnrolRequest>) -> Result<Response<wire::EnrolResponse>, Status> {
+    async fn enrol(
+        &self,
+        request: Request<wire::EnrolRequest>,
+    ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner();
         let kind = request.kind();
-        let presented = JoinToken::parse(&request.token).map_err(|_| refused(TokenRefusal::Unknown))?;
+        let presented =
+            JoinToken::parse(&request.token).map_err(|_| refused(TokenRefusal::Unknown))?;
         let key = RequestedKey::from_der(&request.csr_der).map_err(csr)?;
-        Ok(Response::new(self.join(&presented, &key, &request.name, kind).await?))
+        Ok(Response::new(
+            self.join(&presented, &key, &request.name, kind).await?,
+        ))
     }
 }
 
@@ -48,20 +54,30 @@ impl Enrolment {
         name: &str,
         kind: IdentityKind,
     ) -> Result<wire::EnrolResponse, Fault> {
-        let token = self.registry.token(presented.id).await?.ok_or_else(|| refused(TokenRefusal::Unknown))?;
+        let token = self
+            .registry
+            .token(presented.id)
+            .await?
+            .ok_or_else(|| refused(TokenRefusal::Unknown))?;
         let now = self.clock.now();
         token.check(presented, now).map_err(refused)?;
         bound(&token, name, kind)?;
         let id = IdentityId(Registry::new_id(now)?);
         let authority = self.issuance.authority();
         let mut identity = IdentityRecord::pending(&token, id, key.fingerprint, now);
-        let certificate = self.issuance.issue(key, &identity.principal(authority.install())).map_err(issue)?;
+        let certificate = self
+            .issuance
+            .issue(key, &identity.principal(authority.install()))
+            .map_err(issue)?;
         identity.serial.clone_from(&certificate.serial);
         identity.not_after = certificate.not_after;
-        self.registry.redeem(presented.id, &identity).await.map_err(|error| match error {
-            RedeemError::Refused(refusal) => refused(refusal),
-            RedeemError::Store(error) => error.into(),
-        })?;
+        self.registry
+            .redeem(presented.id, &identity)
+            .await
+            .map_err(|error| match error {
+                RedeemError::Refused(refusal) => refused(refusal),
+                RedeemError::Store(error) => error.into(),
+            })?;
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %identity.id.type_id(identity.role), name = %identity.name, role = %identity.role, "enrolled");
         Ok(wire::EnrolResponse {
@@ -81,7 +97,11 @@ impl Enrolment {
 fn bound(token: &JoinTokenRecord, name: &str, kind: IdentityKind) -> Result<(), Fault> {
     let name_fits = name.is_empty() || name == token.name.as_str();
     let kind_fits = role::role(kind).is_none_or(|role| role == token.role);
-    if name_fits && kind_fits { Ok(()) } else { Err(refused(TokenRefusal::Unknown)) }
+    if name_fits && kind_fits {
+        Ok(())
+    } else {
+        Err(refused(TokenRefusal::Unknown))
+    }
 }
 
 /// The same answer for every reason; the log has it.
@@ -93,7 +113,11 @@ fn refused(refusal: TokenRefusal) -> Fault {
 
 /// A signing request that cannot be granted.
 pub(super) fn csr(error: CsrError) -> Fault {
-    Fault::new(Code::InvalidArgument, ErrorReason::CsrInvalid, error.to_string())
+    Fault::new(
+        Code::InvalidArgument,
+        ErrorReason::CsrInvalid,
+        error.to_string(),
+    )
 }
 
 /// A signature that could not be made.

@@ -18,11 +18,25 @@ pub struct Identities {
 
 #[tonic::async_trait]
 impl IdentityService for Identities {
-    async fn who_am_i(&self, request: Request<wire::WhoAmIRequest>) -> Result<Response<wire::WhoAmIResponse>, Status> {
+    async fn who_am_i(
+        &self,
+        request: Request<wire::WhoAmIRequest>,
+    ) -> Result<Response<wire::WhoAmIResponse>, Status> {
         let caller = caller(&request)?;
         let principal = caller.principal();
-        let gone = || Fault::new(Code::Unauthenticated, ErrorReason::Unauthenticated, "this identity does not exist any more");
-        let identity = self.registry.identity(principal.id).await.map_err(Fault::from)?.ok_or_else(gone)?;
+        let gone = || {
+            Fault::new(
+                Code::Unauthenticated,
+                ErrorReason::Unauthenticated,
+                "this identity does not exist any more",
+            )
+        };
+        let identity = self
+            .registry
+            .identity(principal.id)
+            .await
+            .map_err(Fault::from)?
+            .ok_or_else(gone)?;
         Ok(Response::new(wire::WhoAmIResponse {
             identity_id: identity.id.type_id(identity.role),
             name: identity.name.to_string(),

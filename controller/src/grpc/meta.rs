@@ -2,7 +2,10 @@
 
 use fulcrum_proto::FILE_DESCRIPTOR_SET;
 use tonic_health::server::HealthReporter;
-use tonic_health::{ServingStatus, pb::health_server::{Health, HealthServer}};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+};
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 /// The services whose health is told, besides the server as a whole (the empty name).
@@ -36,7 +39,8 @@ pub async fn tell(reporter: &HealthReporter, status: ServingStatus) {
 ///
 /// # Errors
 /// When the descriptor set does not decode, which is a mistake of the build.
-pub fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, tonic_reflection::server::Error> {
+pub fn reflection()
+-> Result<ServerReflectionServer<impl ServerReflection>, tonic_reflection::server::Error> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -57,7 +61,10 @@ mod tests {
             .filter(|method| !method.roles.is_empty() && method.path.starts_with("/fulcrum."))
             .filter_map(|method| method.path[1..].split('/').next())
             .collect();
-        let told: BTreeSet<&str> = SERVICES.into_iter().filter(|name| !name.is_empty()).collect();
+        let told: BTreeSet<&str> = SERVICES
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect();
         assert_eq!(told, served);
     }
 

@@ -10,10 +10,10 @@ use tonic::{Code, Request, Response, Status};
 use super::caller::caller;
 use super::convert::time;
 use super::page::{self, Listing, More, PageKey};
-use crate::identity::name::NamespaceName;
-use crate::identity::registry::{Namespace, Registry};
 use crate::clock::DatabaseClock;
 use crate::identity::Scope;
+use crate::identity::name::NamespaceName;
+use crate::identity::registry::{Namespace, Registry};
 use crate::server::{Caller, Fault};
 
 const SHARDS_DEFAULT: u16 = 16;
@@ -39,7 +39,9 @@ impl NamespaceService for Namespaces {
     ) -> Result<Response<wire::CreateNamespaceResponse>, Status> {
         let caller = caller(&request)?;
         let namespace = self.create(&caller, request.into_inner()).await?;
-        Ok(Response::new(wire::CreateNamespaceResponse { namespace: Some(message(&namespace)) }))
+        Ok(Response::new(wire::CreateNamespaceResponse {
+            namespace: Some(message(&namespace)),
+        }))
     }
 
     async fn get_namespace(
@@ -50,7 +52,9 @@ impl NamespaceService for Namespaces {
         let name = request.into_inner().name;
         caller.reach(&name)?;
         let namespace = self.registry.namespace(&name).await.map_err(Fault::from)?;
-        Ok(Response::new(wire::GetNamespaceResponse { namespace: Some(message(&namespace)) }))
+        Ok(Response::new(wire::GetNamespaceResponse {
+            namespace: Some(message(&namespace)),
+        }))
     }
 
     async fn list_namespaces(
@@ -58,25 +62,44 @@ impl NamespaceService for Namespaces {
         request: Request<wire::ListNamespacesRequest>,
     ) -> Result<Response<wire::ListNamespacesResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 }
 
 impl Namespaces {
     /// A repeated call finds what the first one made: the name is the key.
-    async fn create(&self, caller: &Caller, request: wire::CreateNamespaceRequest) -> Result<Namespace, Fault> {
+    async fn create(
+        &self,
+        caller: &Caller,
+        request: wire::CreateNamespaceRequest,
+    ) -> Result<Namespace, Fault> {
         let name: NamespaceName =
-            request.name.parse().map_err(|problem: crate::identity::name::InvalidName| Fault::field("name", problem.to_string()))?;
+            request
+                .name
+                .parse()
+                .map_err(|problem: crate::identity::name::InvalidName| {
+                    Fault::field("name", problem.to_string())
+                })?;
         caller.reach(name.as_str())?;
         let shards = match request.shards {
             0 => SHARDS_DEFAULT,
             shards if shards <= SHARDS_MAX => u16::try_from(shards).expect("at most 4,096"),
-            shards => return Err(Fault::field("shards", format!("is {shards}; at most {SHARDS_MAX} are possible"))),
+            shards => {
+                return Err(Fault::field(
+                    "shards",
+                    format!("is {shards}; at most {SHARDS_MAX} are possible"),
+                ));
+            }
         };
-        self.registry.create_namespace(&name, shards, self.clock.now()).await?.ok_or_else(|| {
-            let message = format!("namespace `{name}` exists");
-            Fault::new(Code::AlreadyExists, ErrorReason::NamespaceExists, message)
-        })
+        self.registry
+            .create_namespace(&name, shards, self.clock.now())
+            .await?
+            .ok_or_else(|| {
+                let message = format!("namespace `{name}` exists");
+                Fault::new(Code::AlreadyExists, ErrorReason::NamespaceExists, message)
+            })
     }
 
     async fn list(
@@ -92,7 +115,11 @@ impl Namespaces {
             });
         }
         let rows = page::rows(request.page_size, self.page_rows_max)?;
-        let listing = Listing { key: &self.page_key, method: "ListNamespaces", filter: &[] };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListNamespaces",
+            filter: &[],
+        };
         let after: Option<String> = listing.cursor(&request.page_token)?;
         let read = self.registry.namespaces(after, rows + 1).await?;
         let (namespaces, more) = page::cut(read, rows);
@@ -100,7 +127,10 @@ impl Namespaces {
             (More::Yes, Some(last)) => listing.token(&last.name.as_str()),
             (More::Yes | More::No, _) => String::new(),
         };
-        Ok(wire::ListNamespacesResponse { namespaces: namespaces.iter().map(message).collect(), next_page_token })
+        Ok(wire::ListNamespacesResponse {
+            namespaces: namespaces.iter().map(message).collect(),
+            next_page_token,
+        })
     }
 }
 

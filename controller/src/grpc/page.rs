@@ -33,7 +33,9 @@ impl PageKey {
     /// From the key kept with the installation.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+        }
     }
 }
 
@@ -52,15 +54,22 @@ impl Listing<'_> {
             return Ok(None);
         }
         let read = || {
-            let bytes = URL_SAFE_NO_PAD.decode((token.len() <= TOKEN_BYTES_MAX).then_some(token)?).ok()?;
+            let bytes = URL_SAFE_NO_PAD
+                .decode((token.len() <= TOKEN_BYTES_MAX).then_some(token)?)
+                .ok()?;
             let (tag, cursor) = bytes.split_at_checked(TAG_BYTES)?;
             let expected = self.tag(cursor);
             aws_lc_rs::constant_time::verify_slices_are_equal(tag, &expected[..TAG_BYTES]).ok()?;
             serde_json::from_slice(cursor).ok()
         };
         read().map(Some).ok_or_else(|| {
-            let message = "the page token is not one that this listing gave out; begin with the first page";
-            Fault::new(Code::InvalidArgument, ErrorReason::PageTokenInvalid, message)
+            let message =
+                "the page token is not one that this listing gave out; begin with the first page";
+            Fault::new(
+                Code::InvalidArgument,
+                ErrorReason::PageTokenInvalid,
+                message,
+            )
         })
     }
 
@@ -71,7 +80,11 @@ impl Listing<'_> {
             context.update(part.as_bytes());
         }
         context.update(cursor);
-        context.sign().as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
+        context
+            .sign()
+            .as_ref()
+            .try_into()
+            .expect("HMAC-SHA-256 has 32 bytes")
     }
 }
 
@@ -80,14 +93,21 @@ pub(super) fn rows(asked: u32, page_rows_max: u32) -> Result<u32, Fault> {
     match asked {
         0 => Ok(DEFAULT_ROWS.min(page_rows_max)),
         asked if asked <= page_rows_max => Ok(asked),
-        asked => Err(Fault::field("page_size", format!("is {asked}; at most {page_rows_max} are given"))),
+        asked => Err(Fault::field(
+            "page_size",
+            format!("is {asked}; at most {page_rows_max} are given"),
+        )),
     }
 }
 
 /// Cuts a page that was read with one row too many, and tells whether there are more.
 pub(super) fn cut<T>(mut read: Vec<T>, rows: u32) -> (Vec<T>, More) {
     let rows = rows as usize;
-    let more = if read.len() > rows { More::Yes } else { More::No };
+    let more = if read.len() > rows {
+        More::Yes
+    } else {
+        More::No
+    };
     read.truncate(rows);
     (read, more)
 }
@@ -108,14 +128,30 @@ mod tests {
     #[test]
     fn a_token_opens_its_own_listing_only() {
         let key = PageKey::new(&[7; 32]);
-        let listing = Listing { key: &key, method: "ListRuns", filter: &["acme", ""] };
+        let listing = Listing {
+            key: &key,
+            method: "ListRuns",
+            filter: &["acme", ""],
+        };
         let token = listing.token(&42_u64);
         assert_eq!(listing.cursor(&token), Ok(Some(42_u64)));
         assert_eq!(listing.cursor::<u64>(""), Ok(None));
         let others = [
-            Listing { key: &key, method: "ListRuns", filter: &["other", ""] },
-            Listing { key: &key, method: "ListWorkers", filter: &["acme", ""] },
-            Listing { key: &PageKey::new(&[8; 32]), method: "ListRuns", filter: &["acme", ""] },
+            Listing {
+                key: &key,
+                method: "ListRuns",
+                filter: &["other", ""],
+            },
+            Listing {
+                key: &key,
+                method: "ListWorkers",
+                filter: &["acme", ""],
+            },
+            Listing {
+                key: &PageKey::new(&[8; 32]),
+                method: "ListRuns",
+                filter: &["acme", ""],
+            },
         ];
         for other in others {
             assert!(other.cursor::<u64>(&token).is_err());

@@ -69,7 +69,15 @@ impl Registrations {
         lease: LeaseConfig,
         limits: ServerLimits,
     ) -> Self {
-        Self { registry, issuance, engine, lease, limits, known: Mutex::default(), seen: Mutex::default() }
+        Self {
+            registry,
+            issuance,
+            engine,
+            lease,
+            limits,
+            known: Mutex::default(),
+            seen: Mutex::default(),
+        }
     }
 
     /// Takes a worker's registration in place of its earlier one.
@@ -86,6 +94,10 @@ impl Registrations {
         let namespace = self.registry.namespace(&identity.scope.to_string()).await?;
         let contracts = contracts(request.contracts)?;
         granted(&identity, &contracts)?;
+        unchanged(
+            &self.registry.contracts_in_force(namespace.id).await?,
+            &contracts,
+        )?;
         let registered = Registered {
             sdk_version: bounded("sdk_version", request.sdk_version, SDK_VERSION_BYTES_MAX)?,
             labels: labels(request.labels)?,
@@ -94,7 +106,14 @@ impl Registrations {
             capabilities: contracts.keys().cloned().collect(),
         };
         let worker = WorkerId(identity.id.0);
-        self.registry.register(worker, namespace.id, &registered, contracts.into_values().collect()).await?;
+        self.registry
+            .register(
+                worker,
+                namespace.id,
+                &registered,
+                contracts.into_values().collect(),
+            )
+            .await?;
         self.engine.catalog.refresh(namespace.id).await?;
         let served = Served {
             namespace: namespace.id,
@@ -116,7 +135,11 @@ impl Registrations {
         let served = lock(&self.known).get(&id).cloned();
         served.ok_or_else(|| {
             let message = "this controller does not know what you serve; register, then call again";
-            Fault::new(Code::FailedPrecondition, ErrorReason::NotRegistered, message)
+            Fault::new(
+                Code::FailedPrecondition,
+                ErrorReason::NotRegistered,
+                message,
+            )
         })
     }
 
@@ -135,10 +158,18 @@ impl Registrations {
         request: wire::RenewCertificateRequest,
     ) -> Result<wire::RenewCertificateResponse, Fault> {
         let key = RequestedKey::from_der(&request.csr_der).map_err(enrolment::csr)?;
-        let certificate = self.issuance.issue(&key, caller.principal()).map_err(enrolment::issue)?;
+        let certificate = self
+            .issuance
+            .issue(&key, caller.principal())
+            .map_err(enrolment::issue)?;
         let renewed = self
             .registry
-            .renew(caller.principal().id, &certificate.serial, key.fingerprint, certificate.not_after)
+            .renew(
+                caller.principal().id,
+                &certificate.serial,
+                key.fingerprint,
+                certificate.not_after,
+            )
             .await;
         renewed.map_err(|error| match error {
             RenewError::NotActive => {
@@ -155,8 +186,17 @@ impl Registrations {
     }
 
     async fn identity(&self, caller: &Caller) -> Result<IdentityRecord, Fault> {
-        let gone = || Fault::new(Code::Unauthenticated, ErrorReason::Unauthenticated, "this identity does not exist any more");
-        self.registry.identity(caller.principal().id).await?.ok_or_else(gone)
+        let gone = || {
+            Fault::new(
+                Code::Unauthenticated,
+                ErrorReason::Unauthenticated,
+                "this identity does not exist any more",
+            )
+        };
+        self.registry
+            .identity(caller.principal().id)
+            .await?
+            .ok_or_else(gone)
     }
 
     fn welcome(&self, worker: WorkerId) -> wire::RegisterResponse {
@@ -193,16 +233,28 @@ impl Loop for NoteSeen {
     }
 }
 
-fn contracts(values: Vec<fulcrum_proto::common::v1::CapabilityContract>) -> Result<BTreeMap<String, Contract>, Fault> {
+fn contracts(
+    values: Vec<fulcrum_proto::common::v1::CapabilityContract>,
+) -> Result<BTreeMap<String, Contract>, Fault> {
     if values.len() > CONTRACTS_MAX {
-        let message = format!("contracts: at most {CONTRACTS_MAX} a worker, got {}", values.len());
-        return Err(Fault::new(Code::InvalidArgument, ErrorReason::BatchTooLarge, message));
+        let message = format!(
+            "contracts: at most {CONTRACTS_MAX} a worker, got {}",
+            values.len()
+        );
+        return Err(Fault::new(
+            Code::InvalidArgument,
+            ErrorReason::BatchTooLarge,
+            message,
+        ));
     }
     let mut contracts = BTreeMap::new();
     for value in values {
         let contract = contract::to_contract(value)?;
         if let Some(twice) = contracts.insert(contract.name.clone(), contract) {
-            return Err(Fault::field("contracts", format!("`{}` is declared twice", twice.name)));
+            return Err(Fault::field(
+                "contracts",
+                format!("`{}` is declared twice", twice.name),
+            ));
         }
     }
     Ok(contracts)
@@ -211,26 +263,76 @@ fn contracts(values: Vec<fulcrum_proto::common::v1::CapabilityContract>) -> Resu
 fn granted(identity: &IdentityRecord, contracts: &BTreeMap<String, Contract>) -> Result<(), Fault> {
     let denied: Vec<&str> = contracts
         .keys()
-        .filter(|name| !identity.capabilities.iter().any(|pattern| pattern.covers(name)))
+        .filter(|name| {
+            !identity
+                .capabilities
+                .iter()
+                .any(|pattern| pattern.covers(name))
+        })
         .map(String::as_str)
         .collect();
     if denied.is_empty() {
         return Ok(());
     }
-    let may: Vec<&str> = identity.capabilities.iter().map(|pattern| pattern.as_str()).collect();
-    let message = format!("`{}` may offer {}; not {}", identity.name, may.join(", "), denied.join(", "));
-    Err(Fault::new(Code::PermissionDenied, ErrorReason::PermissionDenied, message))
+    let may: Vec<&str> = identity
+        .capabilities
+        .iter()
+        .map(|pattern| pattern.as_str())
+        .collect();
+    let message = format!(
+        "`{}` may offer {}; not {}",
+        identity.name,
+        may.join(", "),
+        denied.join(", ")
+    );
+    Err(Fault::new(
+        Code::PermissionDenied,
+        ErrorReason::PermissionDenied,
+        message,
+    ))
+}
+
+/// A contract is immutable: what changed must carry another version.
+fn unchanged(in_force: &[Contract], declared: &BTreeMap<String, Contract>) -> Result<(), Fault> {
+    let changed = in_force.iter().find(|known| {
+        declared
+            .get(&known.name)
+            .is_some_and(|now| now.version == known.version && now.hash() != known.hash())
+    });
+    match changed {
+        None => Ok(()),
+        Some(known) => {
+            let message = format!(
+                "`{}` version {} is registered with another content; raise its version",
+                known.name, known.version
+            );
+            Err(Fault::new(
+                Code::AlreadyExists,
+                ErrorReason::ContractChanged,
+                message,
+            ))
+        }
+    }
 }
 
 fn labels(labels: HashMap<String, String>) -> Result<BTreeMap<String, String>, Fault> {
     if labels.len() > LABELS_MAX {
-        return Err(Fault::field("labels", format!("at most {LABELS_MAX} are kept, got {}", labels.len())));
+        return Err(Fault::field(
+            "labels",
+            format!("at most {LABELS_MAX} are kept, got {}", labels.len()),
+        ));
     }
     let fits = |text: &String| text.len() <= LABEL_BYTES_MAX;
-    match labels.iter().find(|(key, value)| key.is_empty() || !fits(key) || !fits(value)) {
+    match labels
+        .iter()
+        .find(|(key, value)| key.is_empty() || !fits(key) || !fits(value))
+    {
         Some((key, _)) => {
             let key: String = key.chars().take(LABEL_BYTES_MAX).collect();
-            Err(Fault::field("labels", format!("`{key}`: keys and values have at most {LABEL_BYTES_MAX} bytes")))
+            Err(Fault::field(
+                "labels",
+                format!("`{key}`: keys and values have at most {LABEL_BYTES_MAX} bytes"),
+            ))
         }
         None => Ok(labels.into_iter().collect()),
     }
@@ -240,13 +342,19 @@ fn slots(slots: u32) -> Result<u32, Fault> {
     if (1..=SLOTS_MAX).contains(&slots) {
         Ok(slots)
     } else {
-        Err(Fault::field("slots", format!("is {slots}; must be 1 to {SLOTS_MAX}")))
+        Err(Fault::field(
+            "slots",
+            format!("is {slots}; must be 1 to {SLOTS_MAX}"),
+        ))
     }
 }
 
 fn bounded(field: &str, text: String, bytes_max: usize) -> Result<String, Fault> {
     if text.len() > bytes_max {
-        return Err(Fault::field(field, format!("must have at most {bytes_max} bytes")));
+        return Err(Fault::field(
+            field,
+            format!("must have at most {bytes_max} bytes"),
+        ));
     }
     Ok(text)
 }

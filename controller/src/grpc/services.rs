@@ -84,10 +84,21 @@ impl Endpoints {
     /// As configured; where nothing is, the first server name and the port listened on.
     #[must_use]
     pub fn of(listen: &ListenConfig, identity: &IdentityConfig, bound: Addresses) -> Self {
-        let name = identity.server_names.first().map_or("localhost", String::as_str);
-        let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+        let name = identity
+            .server_names
+            .first()
+            .map_or("localhost", String::as_str);
+        let host = if name.contains(':') {
+            format!("[{name}]")
+        } else {
+            name.to_owned()
+        };
         let or = |configured: &str, port: u16| {
-            if configured.is_empty() { format!("https://{host}:{port}") } else { configured.to_owned() }
+            if configured.is_empty() {
+                format!("https://{host}:{port}")
+            } else {
+                configured.to_owned()
+            }
         };
         Self {
             grpc: or(&listen.grpc_endpoint, bound.grpc.port()),
@@ -109,9 +120,14 @@ macro_rules! limited {
 ///
 /// # Errors
 /// When the descriptor set cannot be reflected, which is a mistake of the build.
-pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
+pub fn main_listener(
+    shared: &Shared,
+) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
     let limits = &shared.server;
-    let workers = Workers { engine: Arc::clone(&shared.engine), registrations: Arc::clone(&shared.registrations) };
+    let workers = Workers {
+        engine: Arc::clone(&shared.engine),
+        registrations: Arc::clone(&shared.registrations),
+    };
     let admin = WorkerAdmin {
         registry: shared.registry.clone(),
         roll: Arc::clone(&shared.roll),
@@ -159,7 +175,9 @@ pub fn main_listener(shared: &Shared) -> Result<(HealthReporter, Routes), tonic_
         registry: shared.registry.clone(),
         page_key: Arc::clone(&shared.page_key),
     };
-    let identities = Identities { registry: shared.registry.clone() };
+    let identities = Identities {
+        registry: shared.registry.clone(),
+    };
     let (reporter, health) = meta::health();
     let routes = Routes::new(limited!(WorkerServiceServer::new(workers), limits))
         .add_service(limited!(DefinitionServiceServer::new(definitions), limits))
@@ -189,7 +207,10 @@ pub fn enrolment_listener(shared: &Shared) -> Routes {
 }
 
 /// A token and a signing request are small, and strangers send them.
-const ENROLMENT: EnrolmentLimits = EnrolmentLimits { message_in_bytes_max: 16 * 1024, message_out_bytes_max: 64 * 1024 };
+const ENROLMENT: EnrolmentLimits = EnrolmentLimits {
+    message_in_bytes_max: 16 * 1024,
+    message_out_bytes_max: 64 * 1024,
+};
 
 struct EnrolmentLimits {
     message_in_bytes_max: u32,

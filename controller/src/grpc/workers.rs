@@ -56,7 +56,9 @@ impl WorkerAdminService for WorkerAdmin {
         request: Request<wire::CreateJoinTokenRequest>,
     ) -> Result<Response<wire::CreateJoinTokenResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.create_token(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.create_token(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn list_workers(
@@ -64,7 +66,9 @@ impl WorkerAdminService for WorkerAdmin {
         request: Request<wire::ListWorkersRequest>,
     ) -> Result<Response<wire::ListWorkersResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn get_worker(
@@ -75,7 +79,9 @@ impl WorkerAdminService for WorkerAdmin {
         let request = request.into_inner();
         caller.reach(&request.namespace)?;
         let worker = self.find(&request.namespace, request.worker).await?;
-        Ok(Response::new(wire::GetWorkerResponse { worker: Some(self.message(&worker)) }))
+        Ok(Response::new(wire::GetWorkerResponse {
+            worker: Some(self.message(&worker)),
+        }))
     }
 
     async fn revoke_worker(
@@ -84,7 +90,9 @@ impl WorkerAdminService for WorkerAdmin {
     ) -> Result<Response<wire::RevokeWorkerResponse>, Status> {
         let caller = caller(&request)?;
         let worker = self.revoke(&caller, request.into_inner()).await?;
-        Ok(Response::new(wire::RevokeWorkerResponse { worker: Some(self.message(&worker)) }))
+        Ok(Response::new(wire::RevokeWorkerResponse {
+            worker: Some(self.message(&worker)),
+        }))
     }
 }
 
@@ -97,18 +105,29 @@ impl WorkerAdmin {
         caller.reach(&request.namespace)?;
         let role = role::required("kind", request.kind())?;
         let namespace = self.registry.namespace(&request.namespace).await?;
-        let life = request.ttl.map(|ttl| time::to_span("ttl", ttl)).transpose()?.unwrap_or(self.token_life);
+        let life = request
+            .ttl
+            .map(|ttl| time::to_span("ttl", ttl))
+            .transpose()?
+            .unwrap_or(self.token_life);
         if life > TOKEN_LIFE_MAX {
-            return Err(Fault::field("ttl", format!("is {life}; at most {TOKEN_LIFE_MAX} are granted")));
+            return Err(Fault::field(
+                "ttl",
+                format!("is {life}; at most {TOKEN_LIFE_MAX} are granted"),
+            ));
         }
         let id = token_id(&request.namespace, &request.request_id)?;
-        let token = JoinToken::mint(self.issuance.pin(), id).map_err(|error| Fault::internal(&error))?;
+        let token =
+            JoinToken::mint(self.issuance.pin(), id).map_err(|error| Fault::internal(&error))?;
         let record = JoinTokenRecord {
             id,
             secret_hash: token.secret_hash(),
             scope: Scope::Namespace(namespace.name),
             role,
-            name: request.name.parse().map_err(|error: InvalidName| Fault::field("name", error.to_string()))?,
+            name: request
+                .name
+                .parse()
+                .map_err(|error: InvalidName| Fault::field("name", error.to_string()))?,
             capabilities: patterns(role, &request.capability_patterns)?,
             expires_at: self.clock.now().plus(life),
             used_at: None,
@@ -117,7 +136,11 @@ impl WorkerAdmin {
         let made_by = caller.principal().id.type_id(caller.principal().role);
         if self.registry.create_token(&record, &made_by).await? == Stored::Before {
             let message = "this request id made a token before, and its secret cannot be shown again; use a new one";
-            return Err(Fault::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message));
+            return Err(Fault::new(
+                Code::AlreadyExists,
+                ErrorReason::RequestIdReused,
+                message,
+            ));
         }
         Ok(wire::CreateJoinTokenResponse {
             token: token.reveal().expose_secret().to_owned(),
@@ -126,19 +149,33 @@ impl WorkerAdmin {
         })
     }
 
-    async fn list(&self, caller: &Caller, request: wire::ListWorkersRequest) -> Result<wire::ListWorkersResponse, Fault> {
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: wire::ListWorkersRequest,
+    ) -> Result<wire::ListWorkersResponse, Fault> {
         caller.reach(&request.namespace)?;
         let rows = page::rows(request.page_size, self.page_rows_max)?;
-        let listing = Listing { key: &self.page_key, method: "ListWorkers", filter: &[&request.namespace] };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListWorkers",
+            filter: &[&request.namespace],
+        };
         let after: Option<Uuid> = listing.cursor(&request.page_token)?;
         let namespace = self.registry.namespace(&request.namespace).await?;
-        let read = self.registry.workers(&namespace, after.map(IdentityId), rows + 1).await?;
+        let read = self
+            .registry
+            .workers(&namespace, after.map(IdentityId), rows + 1)
+            .await?;
         let (workers, more) = page::cut(read, rows);
         let next_page_token = match (more, workers.last()) {
             (More::Yes, Some(last)) => listing.token(&last.identity.id.0),
             (More::Yes | More::No, _) => String::new(),
         };
-        Ok(wire::ListWorkersResponse { workers: workers.iter().map(|w| self.message(w)).collect(), next_page_token })
+        Ok(wire::ListWorkersResponse {
+            workers: workers.iter().map(|w| self.message(w)).collect(),
+            next_page_token,
+        })
     }
 
     async fn find(&self, namespace: &str, which: Option<Which>) -> Result<WorkerView, Fault> {
@@ -155,21 +192,33 @@ impl WorkerAdmin {
     }
 
     /// Revoking again changes nothing.
-    async fn revoke(&self, caller: &Caller, request: wire::RevokeWorkerRequest) -> Result<WorkerView, Fault> {
+    async fn revoke(
+        &self,
+        caller: &Caller,
+        request: wire::RevokeWorkerRequest,
+    ) -> Result<WorkerView, Fault> {
         caller.reach(&request.namespace)?;
         if request.reason.len() > REASON_BYTES_MAX {
-            return Err(Fault::field("reason", format!("must have at most {REASON_BYTES_MAX} bytes")));
+            return Err(Fault::field(
+                "reason",
+                format!("must have at most {REASON_BYTES_MAX} bytes"),
+            ));
         }
         let which = || Some(Which::WorkerId(request.worker_id.clone()));
         let worker = self.find(&request.namespace, which()).await?;
-        self.registry.revoke(worker.identity.id, &request.reason).await?;
+        self.registry
+            .revoke(worker.identity.id, &request.reason)
+            .await?;
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %request.worker_id, by = %caller.principal(), "revoked");
         self.find(&request.namespace, which()).await
     }
 
     fn message(&self, worker: &WorkerView) -> wire::Worker {
-        let WorkerView { identity, registered } = worker;
+        let WorkerView {
+            identity,
+            registered,
+        } = worker;
         let registered = registered.as_ref();
         wire::Worker {
             worker_id: identity.id.type_id(identity.role),
@@ -177,10 +226,20 @@ impl WorkerAdmin {
             namespace: identity.scope.to_string(),
             kind: role::kind(identity.role).into(),
             state: self.state(worker).into(),
-            capability_patterns: identity.capabilities.iter().map(ToString::to_string).collect(),
-            capabilities: registered.map(|r| r.capabilities.iter().cloned().collect()).unwrap_or_default(),
-            labels: registered.map(|r| r.labels.clone().into_iter().collect()).unwrap_or_default(),
-            sdk_version: registered.map(|r| r.sdk_version.clone()).unwrap_or_default(),
+            capability_patterns: identity
+                .capabilities
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            capabilities: registered
+                .map(|r| r.capabilities.iter().cloned().collect())
+                .unwrap_or_default(),
+            labels: registered
+                .map(|r| r.labels.clone().into_iter().collect())
+                .unwrap_or_default(),
+            sdk_version: registered
+                .map(|r| r.sdk_version.clone())
+                .unwrap_or_default(),
             enrolled_at: Some(time::instant(identity.created_at)),
             last_seen_at: registered.map(|r| time::instant(r.last_seen_at)),
             certificate_expires_at: Some(time::instant(identity.not_after)),
@@ -193,7 +252,9 @@ impl WorkerAdmin {
         let silent_for = |at: Timestamp| self.clock.now().since(at);
         match (&worker.identity.revoked_at, &worker.registered) {
             (Some(_), _) => wire::WorkerState::Revoked,
-            (None, Some(seen)) if silent_for(seen.last_seen_at) <= self.silence_max => wire::WorkerState::Connected,
+            (None, Some(seen)) if silent_for(seen.last_seen_at) <= self.silence_max => {
+                wire::WorkerState::Connected
+            }
             (None, _) => wire::WorkerState::Disconnected,
         }
     }
@@ -216,10 +277,16 @@ fn patterns(role: Role, texts: &[String]) -> Result<Vec<CapabilityPattern>, Faul
         return Err(Fault::field("capability_patterns", "are for workers"));
     }
     if texts.len() > PATTERNS_MAX {
-        return Err(Fault::field("capability_patterns", format!("at most {PATTERNS_MAX} are kept")));
+        return Err(Fault::field(
+            "capability_patterns",
+            format!("at most {PATTERNS_MAX} are kept"),
+        ));
     }
     let wrong = |error: InvalidPattern| Fault::field("capability_patterns", error.to_string());
-    texts.iter().map(|text| text.parse().map_err(wrong)).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(wrong))
+        .collect()
 }
 
 #[cfg(test)]
@@ -238,6 +305,9 @@ mod tests {
     #[test]
     fn operators_serve_no_capabilities() {
         assert!(patterns(Role::Operator, &["crm.*".to_owned()]).is_err());
-        assert_eq!(patterns(Role::Connector, &["crm.*".to_owned()]).map(|p| p.len()), Ok(1));
+        assert_eq!(
+            patterns(Role::Connector, &["crm.*".to_owned()]).map(|p| p.len()),
+            Ok(1)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Inviting without being invited: the first operator's join token, made by whoever can reach the database.
 
-use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_core::store::StoreError;
+use fulcrum_core::time::{Millis, Timestamp};
 use secrecy::SecretString;
 
 use super::authority::RootPin;
@@ -49,6 +49,8 @@ pub async fn invite(
         used_at: None,
         revoked_at: None,
     };
-    registry.create_token(&record, "the controller's command line").await?;
+    registry
+        .create_token(&record, "the controller's command line")
+        .await?;
     Ok(token.reveal())
 }

@@ -23,8 +23,8 @@ pub struct InvalidName {
 
 fn label(text: &str, what: &'static str) -> Result<String, InvalidName> {
     let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends_well =
-        text.as_bytes().first().is_some_and(alphanumeric) && text.as_bytes().last().is_some_and(alphanumeric);
+    let ends_well = text.as_bytes().first().is_some_and(alphanumeric)
+        && text.as_bytes().last().is_some_and(alphanumeric);
     let runs_well = text.bytes().all(|b| alphanumeric(&b) || b == b'-');
     if ends_well && runs_well && text.len() <= LABEL_CHARS_MAX {
         Ok(text.to_owned())

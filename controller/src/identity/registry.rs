@@ -116,7 +116,10 @@ impl Registry {
     /// A registry over a store.
     #[must_use]
     pub fn new(store: PgStore) -> Self {
-        Self { store, namespaces: Arc::default() }
+        Self {
+            store,
+            namespaces: Arc::default(),
+        }
     }
 
     /// A fresh identity id: a UUIDv7 of this moment.
@@ -125,7 +128,8 @@ impl Registry {
     /// When the operating system has no randomness.
     pub fn new_id(now: Timestamp) -> Result<Uuid, StoreError> {
         let mut random = [0; 10];
-        getrandom::fill(&mut random).map_err(|error| StoreError::Refused(format!("no randomness: {error}")))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| StoreError::Refused(format!("no randomness: {error}")))?;
         Ok(uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid())
     }
 
@@ -136,30 +140,54 @@ impl Registry {
         paging_key: [u8; 32],
         authorities: &[AuthorityRow],
     ) -> Result<(String, [u8; 32], Vec<AuthorityRow>), StoreError> {
-        let row = rows::InstallationRow { install_id: install_id.to_owned(), paging_key };
+        let row = rows::InstallationRow {
+            install_id: install_id.to_owned(),
+            paging_key,
+        };
         let authorities = authorities.iter().map(authority_row).collect();
         let (stored, authorities) = self.store.installation().init(row, authorities).await?;
-        let authorities = authorities.into_iter().map(authority).collect::<Result<_, _>>()?;
+        let authorities = authorities
+            .into_iter()
+            .map(authority)
+            .collect::<Result<_, _>>()?;
         Ok((stored.install_id, stored.paging_key, authorities))
     }
 
     /// The id of the installation, if a controller ever started.
     pub async fn install_id(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.store.installation().get().await?.map(|row| row.install_id))
+        Ok(self
+            .store
+            .installation()
+            .get()
+            .await?
+            .map(|row| row.install_id))
     }
 
     /// The authority's certificates.
     pub async fn authorities(&self) -> Result<Vec<AuthorityRow>, StoreError> {
-        self.store.installation().authorities().await?.into_iter().map(authority).collect()
+        self.store
+            .installation()
+            .authorities()
+            .await?
+            .into_iter()
+            .map(authority)
+            .collect()
     }
 
     /// Adds a certificate to the authority.
     pub async fn add_authority(&self, row: &AuthorityRow) -> Result<(), StoreError> {
-        self.store.installation().add_authority(authority_row(row)).await
+        self.store
+            .installation()
+            .add_authority(authority_row(row))
+            .await
     }
 
     /// Stores a join token under its id, unless the id is taken.
-    pub async fn create_token(&self, token: &JoinTokenRecord, created_by: &str) -> Result<Stored, StoreError> {
+    pub async fn create_token(
+        &self,
+        token: &JoinTokenRecord,
+        created_by: &str,
+    ) -> Result<Stored, StoreError> {
         if self.store.join_tokens().get(token.id).await?.is_some() {
             return Ok(Stored::Before);
         }
@@ -179,7 +207,13 @@ impl Registry {
 
     /// A join token, used or not.
     pub async fn token(&self, id: Uuid) -> Result<Option<JoinTokenRecord>, StoreError> {
-        let Some(rows::JoinTokenRow { token, used_at, revoked_at, .. }) = self.store.join_tokens().get(id).await? else {
+        let Some(rows::JoinTokenRow {
+            token,
+            used_at,
+            revoked_at,
+            ..
+        }) = self.store.join_tokens().get(id).await?
+        else {
             return Ok(None);
         };
         Ok(Some(JoinTokenRecord {
@@ -188,7 +222,11 @@ impl Registry {
             scope: read(&token.namespace)?,
             role: role(token.kind),
             name: read(&token.name)?,
-            capabilities: token.capability_patterns.iter().map(|p| read(p)).collect::<Result<_, _>>()?,
+            capabilities: token
+                .capability_patterns
+                .iter()
+                .map(|p| read(p))
+                .collect::<Result<_, _>>()?,
             expires_at: token.expires_at,
             used_at,
             revoked_at,
@@ -197,18 +235,27 @@ impl Registry {
 
     /// Uses a token up and enrols the identity, in one transaction.
     pub async fn redeem(&self, token: Uuid, identity: &IdentityRecord) -> Result<(), RedeemError> {
-        self.store.join_tokens().redeem(token, identity_row(identity)).await?.map_err(|refusal| match refusal {
-            rows::RedeemRefusal::Unknown => TokenRefusal::Unknown,
-            rows::RedeemRefusal::Used => TokenRefusal::Used,
-            rows::RedeemRefusal::Revoked => TokenRefusal::Revoked,
-            rows::RedeemRefusal::Expired => TokenRefusal::Expired,
-        })?;
+        self.store
+            .join_tokens()
+            .redeem(token, identity_row(identity))
+            .await?
+            .map_err(|refusal| match refusal {
+                rows::RedeemRefusal::Unknown => TokenRefusal::Unknown,
+                rows::RedeemRefusal::Used => TokenRefusal::Used,
+                rows::RedeemRefusal::Revoked => TokenRefusal::Revoked,
+                rows::RedeemRefusal::Expired => TokenRefusal::Expired,
+            })?;
         Ok(())
     }
 
     /// An identity.
     pub async fn identity(&self, id: IdentityId) -> Result<Option<IdentityRecord>, StoreError> {
-        self.store.identities().get(id.0).await?.map(identity).transpose()
+        self.store
+            .identities()
+            .get(id.0)
+            .await?
+            .map(identity)
+            .transpose()
     }
 
     /// Notes a newer certificate of an active identity.
@@ -219,7 +266,11 @@ impl Registry {
         key_fingerprint: [u8; 32],
         not_after: Timestamp,
     ) -> Result<(), RenewError> {
-        let renewed = self.store.identities().renew(id.0, serial, &key_fingerprint, not_after).await?;
+        let renewed = self
+            .store
+            .identities()
+            .renew(id.0, serial, &key_fingerprint, not_after)
+            .await?;
         renewed.map_err(|refusal| match refusal {
             rows::RenewRefusal::Unknown | rows::RenewRefusal::Revoked => RenewError::NotActive,
         })
@@ -227,7 +278,11 @@ impl Registry {
 
     /// Takes an identity's access away. Again changes nothing.
     pub async fn revoke(&self, id: IdentityId, reason: &str) -> Result<(), StoreError> {
-        self.store.identities().revoke(id.0, reason).await.map(|_exists| ())
+        self.store
+            .identities()
+            .revoke(id.0, reason)
+            .await
+            .map(|_exists| ())
     }
 
     /// Everybody's standing, unless nothing changed since this revision.
@@ -235,10 +290,14 @@ impl Registry {
         &self,
         known_revision: i64,
     ) -> Result<Option<(i64, HashMap<IdentityId, Standing>)>, StoreError> {
-        let Some(snapshot) = self.store.identities().snapshot(known_revision).await? else { return Ok(None) };
+        let Some(snapshot) = self.store.identities().snapshot(known_revision).await? else {
+            return Ok(None);
+        };
         let standings = snapshot.standings.into_iter().map(|standing| {
             let is = match standing.status {
-                rows::IdentityStatus::Active => Standing::Active { min_issued_at: standing.min_issued_at },
+                rows::IdentityStatus::Active => Standing::Active {
+                    min_issued_at: standing.min_issued_at,
+                },
                 rows::IdentityStatus::Revoked => Standing::Revoked,
             };
             (IdentityId(standing.id), is)
@@ -253,7 +312,8 @@ impl Registry {
             return Ok(namespace);
         }
         let found = self.store.namespaces().by_name(name).await?;
-        let namespace = self::namespace(found.ok_or_else(|| NamespaceError::NotFound(name.to_owned()))?)?;
+        let namespace =
+            self::namespace(found.ok_or_else(|| NamespaceError::NotFound(name.to_owned()))?)?;
         self.lock().insert(name.to_owned(), namespace.clone());
         Ok(namespace)
     }
@@ -266,7 +326,12 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Option<Namespace>, StoreError> {
         let id = NamespaceId(Self::new_id(now)?);
-        match self.store.namespaces().create(id, name.as_str(), shards).await? {
+        match self
+            .store
+            .namespaces()
+            .create(id, name.as_str(), shards)
+            .await?
+        {
             Ok(Creation::Made(row)) => namespace(row).map(Some),
             Ok(Creation::Found(_)) => Ok(None),
             // Name and shards were checked on the way in.
@@ -275,7 +340,11 @@ impl Registry {
     }
 
     /// Namespaces by name.
-    pub async fn namespaces(&self, after: Option<String>, rows: u32) -> Result<Vec<Namespace>, StoreError> {
+    pub async fn namespaces(
+        &self,
+        after: Option<String>,
+        rows: u32,
+    ) -> Result<Vec<Namespace>, StoreError> {
         let read = self.store.namespaces().list(Page { after, rows }).await?;
         read.into_iter().map(namespace).collect()
     }
@@ -297,7 +366,10 @@ impl Registry {
             slots: registered.slots,
             draining: rows::Draining::No,
         };
-        let contracts = contracts.iter().map(new_contract).collect::<Result<_, _>>()?;
+        let contracts = contracts
+            .iter()
+            .map(new_contract)
+            .collect::<Result<_, _>>()?;
         self.store.workers().register(new, contracts).await
     }
 
@@ -313,24 +385,44 @@ impl Registry {
         after: Option<IdentityId>,
         rows: u32,
     ) -> Result<Vec<WorkerView>, StoreError> {
-        let page = Page { after: after.map(|id| id.0), rows };
-        let read = self.store.workers().list(Some(namespace.name.as_str()), page).await?;
+        let page = Page {
+            after: after.map(|id| id.0),
+            rows,
+        };
+        let read = self
+            .store
+            .workers()
+            .list(Some(namespace.name.as_str()), page)
+            .await?;
         read.into_iter().map(worker_view).collect()
     }
 
     /// An identity of a namespace: a worker with its registration, or an operator.
-    pub async fn worker(&self, namespace: &Namespace, id: IdentityId) -> Result<Option<WorkerView>, StoreError> {
+    pub async fn worker(
+        &self,
+        namespace: &Namespace,
+        id: IdentityId,
+    ) -> Result<Option<WorkerView>, StoreError> {
         let view = match self.store.workers().get(WorkerId(id.0)).await? {
             Some(listed) => Some(worker_view(listed)?),
-            None => self.identity(id).await?.map(|identity| WorkerView { identity, registered: None }),
+            None => self.identity(id).await?.map(|identity| WorkerView {
+                identity,
+                registered: None,
+            }),
         };
         Ok(view.filter(|view| view.identity.scope.to_string() == namespace.name.as_str()))
     }
 
     /// The worker of this name in a namespace; an active one before a revoked one.
-    pub async fn worker_named(&self, namespace: &Namespace, name: &str) -> Result<Option<WorkerView>, StoreError> {
+    pub async fn worker_named(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Result<Option<WorkerView>, StoreError> {
         let all = self.workers(namespace, None, ALL_ROWS).await?;
-        let named = all.into_iter().filter(|view| view.identity.name.as_str() == name);
+        let named = all
+            .into_iter()
+            .filter(|view| view.identity.name.as_str() == name);
         Ok(named.min_by_key(|view| view.identity.revoked_at.is_some()))
     }
 
@@ -341,21 +433,47 @@ impl Registry {
         after: Option<String>,
         rows: u32,
     ) -> Result<Vec<CapabilityView>, StoreError> {
-        let read = self.store.contracts().list(namespace.id, Page { after, rows }).await?;
+        let read = self
+            .store
+            .contracts()
+            .list(namespace.id, Page { after, rows })
+            .await?;
         let workers = self.workers(namespace, None, ALL_ROWS).await?;
-        read.into_iter().map(|capability| capability_view(capability, &workers)).collect()
+        read.into_iter()
+            .map(|capability| capability_view(capability, &workers))
+            .collect()
+    }
+
+    /// The contracts in force in a namespace. Damaged ones are left out: they bind nobody.
+    pub async fn contracts_in_force(
+        &self,
+        namespace: NamespaceId,
+    ) -> Result<Vec<Contract>, StoreError> {
+        let read = self.store.contracts().in_force(namespace).await?;
+        Ok(read
+            .iter()
+            .filter_map(|row| serde_json::from_slice(&row.contract.contract.body).ok())
+            .collect())
     }
 
     /// What is in force for one capability.
-    pub async fn capability(&self, namespace: &Namespace, name: &str) -> Result<Option<CapabilityView>, StoreError> {
-        let Some(capability) = self.store.contracts().current(namespace.id, name).await? else { return Ok(None) };
+    pub async fn capability(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Result<Option<CapabilityView>, StoreError> {
+        let Some(capability) = self.store.contracts().current(namespace.id, name).await? else {
+            return Ok(None);
+        };
         let workers = self.workers(namespace, None, ALL_ROWS).await?;
         capability_view(capability, &workers).map(Some)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Namespace>> {
         // Single map operations: valid after any panic.
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -372,11 +490,18 @@ fn read<T: std::str::FromStr>(text: &str) -> Result<T, StoreError>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| StoreError::Refused(format!("a stored identity is damaged: {error}")))
+    text.parse().map_err(|error: T::Err| {
+        StoreError::Refused(format!("a stored identity is damaged: {error}"))
+    })
 }
 
 fn namespace(row: catalog::Namespace) -> Result<Namespace, StoreError> {
-    Ok(Namespace { id: row.id, name: read(&row.name)?, shards: row.shards, created_at: row.created_at })
+    Ok(Namespace {
+        id: row.id,
+        name: read(&row.name)?,
+        shards: row.shards,
+        created_at: row.created_at,
+    })
 }
 
 fn authority_row(row: &AuthorityRow) -> rows::AuthorityRow {
@@ -416,19 +541,32 @@ fn identity_row(identity: &IdentityRecord) -> rows::NewIdentity {
         public_key_sha256: identity.key_fingerprint.to_vec(),
         not_after: identity.not_after,
         min_issued_at: identity.min_issued_at,
-        capability_patterns: identity.capabilities.iter().map(ToString::to_string).collect(),
+        capability_patterns: identity
+            .capabilities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
 fn identity(row: rows::IdentityRow) -> Result<IdentityRecord, StoreError> {
-    let rows::IdentityRow { identity, created_at, revoked_at, .. } = row;
+    let rows::IdentityRow {
+        identity,
+        created_at,
+        revoked_at,
+        ..
+    } = row;
     let damaged = |_| StoreError::Refused("a stored key fingerprint is damaged".to_owned());
     Ok(IdentityRecord {
         id: IdentityId(identity.id),
         scope: read(&identity.namespace)?,
         role: role(identity.kind),
         name: read(&identity.name)?,
-        capabilities: identity.capability_patterns.iter().map(|p| read(p)).collect::<Result<_, _>>()?,
+        capabilities: identity
+            .capability_patterns
+            .iter()
+            .map(|p| read(p))
+            .collect::<Result<_, _>>()?,
         serial: identity.serial,
         key_fingerprint: identity.public_key_sha256.try_into().map_err(damaged)?,
         not_after: identity.not_after,
@@ -444,13 +582,21 @@ fn worker_view(listed: rows::ListedWorker) -> Result<WorkerView, StoreError> {
         labels: row.worker.labels,
         slots: row.worker.slots,
         last_seen_at: row.last_seen_at,
-        capabilities: row.serves.into_iter().map(|(capability, _)| capability).collect(),
+        capabilities: row
+            .serves
+            .into_iter()
+            .map(|(capability, _)| capability)
+            .collect(),
     });
-    Ok(WorkerView { identity: identity(listed.identity)?, registered })
+    Ok(WorkerView {
+        identity: identity(listed.identity)?,
+        registered,
+    })
 }
 
 fn new_contract(contract: &Contract) -> Result<NewContract, StoreError> {
-    let body = serde_json::to_vec(contract).map_err(|error| StoreError::Refused(format!("a contract: {error}")))?;
+    let body = serde_json::to_vec(contract)
+        .map_err(|error| StoreError::Refused(format!("a contract: {error}")))?;
     Ok(NewContract {
         capability: contract.name.clone(),
         hash: contract.hash(),
@@ -460,16 +606,33 @@ fn new_contract(contract: &Contract) -> Result<NewContract, StoreError> {
     })
 }
 
-fn capability_view(row: catalog::Capability, workers: &[WorkerView]) -> Result<CapabilityView, StoreError> {
+fn capability_view(
+    row: catalog::Capability,
+    workers: &[WorkerView],
+) -> Result<CapabilityView, StoreError> {
     let stored = row.contract;
-    let damaged = |error| StoreError::Refused(format!("stored contract `{}` is damaged: {error}", stored.contract.capability));
+    let damaged = |error| {
+        StoreError::Refused(format!(
+            "stored contract `{}` is damaged: {error}",
+            stored.contract.capability
+        ))
+    };
     let contract: Contract = serde_json::from_slice(&stored.contract.body).map_err(damaged)?;
     let serves = |view: &&WorkerView| {
         let registered = view.registered.as_ref();
-        view.identity.revoked_at.is_none() && registered.is_some_and(|r| r.capabilities.contains(&contract.name))
+        view.identity.revoked_at.is_none()
+            && registered.is_some_and(|r| r.capabilities.contains(&contract.name))
     };
-    let workers = workers.iter().filter(serves).map(|view| view.identity.name.to_string()).collect();
-    Ok(CapabilityView { contract, workers, registered_at: stored.first_seen_at })
+    let workers = workers
+        .iter()
+        .filter(serves)
+        .map(|view| view.identity.name.to_string())
+        .collect();
+    Ok(CapabilityView {
+        contract,
+        workers,
+        registered_at: stored.first_seen_at,
+    })
 }
 
 fn kind(role: Role) -> rows::IdentityKind {

@@ -80,7 +80,11 @@ impl Default for Roll {
             standings: Arc::default(),
             read_at: None,
         };
-        Self { page: ArcSwap::from_pointee(page), wanted: Arc::default(), read: watch::Sender::new(None) }
+        Self {
+            page: ArcSwap::from_pointee(page),
+            wanted: Arc::default(),
+            read: watch::Sender::new(None),
+        }
     }
 }
 

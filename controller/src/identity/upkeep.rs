@@ -33,17 +33,23 @@ impl Loop for KeepRoll {
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
         let asked_at = clock::monotonic();
-        let Some((revision, standings)) = self.registry.standings(self.roll.revision()).await? else {
+        let Some((revision, standings)) = self.registry.standings(self.roll.revision()).await?
+        else {
             self.roll.confirm(asked_at);
             return Ok(Progress::done(0));
         };
         self.roll.replace(revision, standings, asked_at);
         let now = self.clock.now();
         let cut = self.connections.cut(|peer| {
-            peer.certificate.as_ref().is_some_and(|certificate| self.roll.check(certificate, now, asked_at).is_err())
+            peer.certificate
+                .as_ref()
+                .is_some_and(|certificate| self.roll.check(certificate, now, asked_at).is_err())
         });
         if cut > 0 {
-            tracing::info!(connections = cut, "connections of identities in no good standing were cut");
+            tracing::info!(
+                connections = cut,
+                "connections of identities in no good standing were cut"
+            );
         }
         Ok(Progress::done(1))
     }
@@ -76,7 +82,10 @@ impl KeepCertificates {
     /// When signing fails; the listeners go on with what they have.
     pub fn renew(&mut self) -> Result<(), TickError> {
         let now = self.clock.now();
-        let own = self.issuance.authority().issue_server(&self.me, &self.names, now, self.life)?;
+        let own = self
+            .issuance
+            .authority()
+            .issue_server(&self.me, &self.names, now, self.life)?;
         for (tls, clients) in &self.listeners {
             tls.replace(server_config(&own, clients)?);
         }
@@ -92,7 +101,9 @@ impl Loop for KeepCertificates {
         let now = self.clock.now();
         let mut renewed = 0;
         if self.issuance.authority().wants_new_issuing(now) {
-            self.issuance.replace(renew_issuing(&self.registry, self.issuance.authority().install(), now).await?);
+            self.issuance.replace(
+                renew_issuing(&self.registry, self.issuance.authority().install(), now).await?,
+            );
             renewed += 1;
         }
         if now >= self.renew_at || renewed > 0 {
@@ -104,11 +115,18 @@ impl Loop for KeepCertificates {
 }
 
 /// Another issuing certificate, unless another controller was first.
-async fn renew_issuing(registry: &Registry, install: &InstallId, now: Timestamp) -> Result<Authority, TickError> {
+async fn renew_issuing(
+    registry: &Registry,
+    install: &InstallId,
+    now: Timestamp,
+) -> Result<Authority, TickError> {
     let mut rows = registry.authorities().await?;
     let stored = Authority::load(install.clone(), &rows, now)?;
     if stored.wants_new_issuing(now) {
-        let newest_root = rows.iter().filter(|row| row.kind == AuthorityKind::Root).max_by_key(|row| row.not_after);
+        let newest_root = rows
+            .iter()
+            .filter(|row| row.kind == AuthorityKind::Root)
+            .max_by_key(|row| row.not_after);
         let root = newest_root.ok_or(authority::AuthorityError::Missing(AuthorityKind::Root))?;
         let issuing = authority::new_issuing(install, root, now)?;
         registry.add_authority(&issuing).await?;

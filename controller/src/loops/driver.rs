@@ -183,12 +183,7 @@ mod tests {
     fn start(
         script: Vec<fn() -> Result<Progress, TickError>>,
         period: Duration,
-    ) -> (
-        mpsc::Receiver<()>,
-        Pace,
-        Arc<Board>,
-        CancellationToken,
-    ) {
+    ) -> (mpsc::Receiver<()>, Pace, Arc<Board>, CancellationToken) {
         let (ticked, ticks) = mpsc::channel(64);
         let (pace, board, stop) = (
             Pace::every(period),

@@ -114,7 +114,11 @@ impl Door {
 }
 
 /// Somebody so new that the roll may be behind is looked for once more.
-async fn check(roll: &Roll, certificate: &PeerCertificate, clock: &DatabaseClock) -> Result<(), RollRefusal> {
+async fn check(
+    roll: &Roll,
+    certificate: &PeerCertificate,
+    clock: &DatabaseClock,
+) -> Result<(), RollRefusal> {
     match roll.check(certificate, clock.now(), clock::monotonic()) {
         Err(RollRefusal::TooNew) => {
             roll.refreshed(clock::monotonic()).await;

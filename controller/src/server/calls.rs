@@ -126,7 +126,10 @@ impl Rules {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let peer = request.extensions().get::<Peer>().cloned();
-        let (method, caller) = self.door.authorize(request.uri().path(), peer.as_ref(), &self.table).await?;
+        let (method, caller) = self
+            .door
+            .authorize(request.uri().path(), peer.as_ref(), &self.table)
+            .await?;
         if let Some(caller) = caller {
             Span::current().record("enduser.id", tracing::field::display(caller.principal()));
             request.extensions_mut().insert(caller);

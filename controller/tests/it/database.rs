@@ -14,13 +14,17 @@ pub(crate) struct Database {
 impl Database {
     /// An empty one.
     pub(crate) fn create() -> Self {
-        let server = std::env::var("FULCRUM_TEST_DATABASE_URL")
-            .expect("FULCRUM_TEST_DATABASE_URL names a throwaway server; run the tests with `make test`");
+        let server = std::env::var("FULCRUM_TEST_DATABASE_URL").expect(
+            "FULCRUM_TEST_DATABASE_URL names a throwaway server; run the tests with `make test`",
+        );
         let mut entropy = [0; 16];
         getrandom::fill(&mut entropy).expect("randomness");
         let name = format!("fulcrum_controller_{}", Uuid::from_bytes(entropy).simple());
         let database = Self { name, server };
-        assert!(database.admin(&format!("create database {}", database.name)), "the database can be created");
+        assert!(
+            database.admin(&format!("create database {}", database.name)),
+            "the database can be created"
+        );
         database
     }
 
@@ -44,7 +48,10 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if !self.admin(&format!("drop database if exists {} with (force)", self.name)) {
+        if !self.admin(&format!(
+            "drop database if exists {} with (force)",
+            self.name
+        )) {
             eprintln!("database {} stays behind", self.name);
         }
     }

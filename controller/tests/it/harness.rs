@@ -116,7 +116,12 @@ impl Server {
         .await
     }
 
-    pub(crate) async fn start(door: Door, roll: Arc<Roll>, grace: Duration, limits: ServerLimits) -> Self {
+    pub(crate) async fn start(
+        door: Door,
+        roll: Arc<Roll>,
+        grace: Duration,
+        limits: ServerLimits,
+    ) -> Self {
         let authority = new_authority(1);
         let me = principal(&authority, Role::Controller);
         let own = authority

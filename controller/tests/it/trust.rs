@@ -1,9 +1,13 @@
 //! Who gets in, and how far.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use fulcrum_controller::clock::wall;
 use fulcrum_controller::identity::roll::Standing;
 use fulcrum_controller::identity::template::ServerName;
 use fulcrum_controller::identity::{PeerCertificate, Role};
+use fulcrum_controller::server::{Door, ServerLimits};
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_proto::admin::v1::identity_service_client::IdentityServiceClient;
 use fulcrum_proto::admin::v1::worker_admin_service_client::WorkerAdminServiceClient;
@@ -14,7 +18,9 @@ use tokio::net::TcpStream;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::harness::{Credentials, PATIENCE, Server, credentials, new_authority, principal};
+use crate::harness::{
+    Credentials, PATIENCE, Server, credentials, limits, new_authority, principal,
+};
 
 async fn who_am_i(server: &Server, credentials: Option<&Credentials>) -> Result<String, Status> {
     let channel = server
@@ -258,10 +264,58 @@ async fn a_deadline_is_answered_with_a_type() {
     let executor = server.admit(Role::Executor);
     let channel = server.connect(Some(&executor)).await.expect("connects");
     let mut request = tonic::Request::new(WhoAmIRequest {});
-    request.set_timeout(std::time::Duration::from_millis(200));
+    request.set_timeout(Duration::from_millis(200));
     let status = IdentityServiceClient::new(channel)
         .who_am_i(request)
         .await
         .expect_err("late");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_given_up() {
+    let limits = ServerLimits {
+        handshake_timeout_ms: 200,
+        ..limits()
+    };
+    let server = Server::start(
+        Door::Enrolment,
+        Arc::default(),
+        Duration::from_millis(300),
+        limits,
+    )
+    .await;
+    let mut silent = TcpStream::connect(server.address).await.expect("connects");
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut answer))
+        .await
+        .expect("the server hangs up");
+    assert_eq!(server.connections.count(), 0);
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let limits = ServerLimits {
+        connections_per_ip_max: 2,
+        ..limits()
+    };
+    let server = Server::start(
+        Door::Enrolment,
+        Arc::default(),
+        Duration::from_millis(300),
+        limits,
+    )
+    .await;
+    let first = server.connect(None).await.expect("connects");
+    let _second = server.connect(None).await.expect("connects");
+    assert!(server.connect(None).await.is_err(), "the third is refused");
+    drop(first);
+    let place = async {
+        while server.connect(None).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, place)
+        .await
+        .expect("a place is given back");
 }

@@ -30,6 +30,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_types::StatusExt;
 
 use crate::database::Database;
@@ -60,10 +67,18 @@ fn config(url: &str) -> Config {
         flag("listen.http", "127.0.0.1:0"),
         flag("loops.identity_ms", "100"),
     ];
-    load(&Sources { flags, ..Sources::default() }).expect("valid")
+    load(&Sources {
+        flags,
+        ..Sources::default()
+    })
+    .expect("valid")
 }
 
-async fn connect(address: SocketAddr, root: &CertificateDer<'static>, own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Channel {
+async fn connect(
+    address: SocketAddr,
+    root: &CertificateDer<'static>,
+    own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Channel {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).expect("a root");
     let builder = ClientConfig::builder_with_provider(provider())
@@ -71,7 +86,9 @@ async fn connect(address: SocketAddr, root: &CertificateDer<'static>, own: Optio
         .expect("TLS 1.3")
         .with_root_certificates(roots);
     let mut config = match own {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).expect("credentials"),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .expect("credentials"),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -82,7 +99,9 @@ async fn connect(address: SocketAddr, root: &CertificateDer<'static>, own: Optio
             let connector = connector.clone();
             async move {
                 let tcp = TcpStream::connect(address).await?;
-                let tls = connector.connect("localhost".try_into().expect("a name"), tcp).await?;
+                let tls = connector
+                    .connect("localhost".try_into().expect("a name"), tcp)
+                    .await?;
                 Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(tls))
             }
         }))
@@ -95,10 +114,14 @@ impl Stack {
         let database = Database::create();
         let config = config(&database.url());
         let controller = Box::pin(Controller::start(&config)).await.expect("starts");
-        let foundation =
-            Box::pin(Foundation::lay(&config.database)).await.expect("a foundation");
+        let foundation = Box::pin(Foundation::lay(&config.database))
+            .await
+            .expect("a foundation");
         let root = foundation.authority.root().clone();
-        foundation.ensure_namespace(&NAMESPACE.parse().expect("valid")).await.expect("a namespace");
+        foundation
+            .ensure_namespace(&NAMESPACE.parse().expect("valid"))
+            .await
+            .expect("a namespace");
         let invitation = fulcrum_controller::identity::invite::Invitation {
             scope: NAMESPACE.parse().expect("valid"),
             role: fulcrum_controller::identity::Role::Operator,
@@ -108,14 +131,20 @@ impl Stack {
         };
         let token = foundation.invite(invitation).await.expect("a token");
         foundation.store.close().await;
-        let stack = Self { controller, database, root };
+        let stack = Self {
+            controller,
+            database,
+            root,
+        };
         let operator = stack.enrol(token.expose_secret()).await.expect("enrols");
         (stack, operator)
     }
 
     async fn enrol(&self, token: &str) -> Result<Member, Status> {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let request = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
+        let request = rcgen::CertificateParams::default()
+            .serialize_request(&key)
+            .expect("a request");
         let channel = connect(self.controller.addresses().enrol, &self.root, None).await;
         let answer = EnrolmentServiceClient::new(channel)
             .enrol(worker::EnrolRequest {
@@ -128,8 +157,16 @@ impl Stack {
         let chain = CertificateDer::pem_slice_iter(answer.certificate_chain_pem.as_bytes());
         let chain = chain.map(|c| c.expect("a certificate")).collect();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let channel = connect(self.controller.addresses().grpc, &self.root, Some((chain, key))).await;
-        Ok(Member { id: answer.worker_id, channel })
+        let channel = connect(
+            self.controller.addresses().grpc,
+            &self.root,
+            Some((chain, key)),
+        )
+        .await;
+        Ok(Member {
+            id: answer.worker_id,
+            channel,
+        })
     }
 
     async fn add_connector(&self, operator: &Member) -> Member {
@@ -145,7 +182,9 @@ impl Stack {
             capability_patterns: vec!["text.*".to_owned()],
             ..admin::CreateJoinTokenRequest::default()
         };
-        let answer = WorkerAdminServiceClient::new(operator.channel.clone()).create_join_token(request).await?;
+        let answer = WorkerAdminServiceClient::new(operator.channel.clone())
+            .create_join_token(request)
+            .await?;
         Ok(answer.into_inner().token)
     }
 }
@@ -161,17 +200,28 @@ fn contract(name: &str) -> CapabilityContract {
 }
 
 fn registration(capability: &str) -> worker::RegisterRequest {
-    worker::RegisterRequest { contracts: vec![contract(capability)], slots: 4, ..worker::RegisterRequest::default() }
+    worker::RegisterRequest {
+        contracts: vec![contract(capability)],
+        slots: 4,
+        ..worker::RegisterRequest::default()
+    }
 }
 
 fn assert_reason(status: &Status, code: Code, reason: ErrorReason) {
     assert_eq!(status.code(), code, "{status:?}");
     let details = status.get_error_details();
-    assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some(reason.name()), "{status:?}");
+    assert_eq!(
+        details.error_info().map(|info| info.reason.as_str()),
+        Some(reason.name()),
+        "{status:?}"
+    );
 }
 
 fn json(text: &str) -> Option<Payload> {
-    Some(Payload { encoding: "json".to_owned(), data: text.to_owned().into() })
+    Some(Payload {
+        encoding: "json".to_owned(),
+        data: text.to_owned().into(),
+    })
 }
 
 #[tokio::test]
@@ -182,15 +232,52 @@ async fn from_an_empty_database_to_a_finished_run() {
         .await
         .expect("an answer")
         .into_inner();
-    assert_eq!((me.name.as_str(), me.namespace.as_str(), me.identity_id.as_str()), ("ana", NAMESPACE, operator.id.as_str()));
+    assert_eq!(
+        (
+            me.name.as_str(),
+            me.namespace.as_str(),
+            me.identity_id.as_str()
+        ),
+        ("ana", NAMESPACE, operator.id.as_str())
+    );
 
     let connector = stack.add_connector(&operator).await;
     let mut tasks = WorkerServiceClient::new(connector.channel.clone());
-    let early = tasks.lease_tasks(worker::LeaseTasksRequest { slots: 1, ..Default::default() }).await.expect_err("early");
+    let early = tasks
+        .lease_tasks(worker::LeaseTasksRequest {
+            slots: 1,
+            ..Default::default()
+        })
+        .await
+        .expect_err("early");
     assert_reason(&early, Code::FailedPrecondition, ErrorReason::NotRegistered);
-    let denied = tasks.register(registration("crm.contact.get")).await.expect_err("beyond its patterns");
-    assert_reason(&denied, Code::PermissionDenied, ErrorReason::PermissionDenied);
-    tasks.register(registration("text.greet")).await.expect("registers");
+    let denied = tasks
+        .register(registration("crm.contact.get"))
+        .await
+        .expect_err("beyond its patterns");
+    assert_reason(
+        &denied,
+        Code::PermissionDenied,
+        ErrorReason::PermissionDenied,
+    );
+    tasks
+        .register(registration("text.greet"))
+        .await
+        .expect("registers");
+    let changed = CapabilityContract {
+        description: "another".to_owned(),
+        ..contract("text.greet")
+    };
+    let changed = worker::RegisterRequest {
+        contracts: vec![changed],
+        slots: 4,
+        ..Default::default()
+    };
+    let refused = tasks
+        .register(changed)
+        .await
+        .expect_err("the same version with another content");
+    assert_reason(&refused, Code::AlreadyExists, ErrorReason::ContractChanged);
 
     let applied = DefinitionServiceClient::new(operator.channel.clone())
         .apply_definition(workflow::ApplyDefinitionRequest {
@@ -223,45 +310,84 @@ async fn from_an_empty_database_to_a_finished_run() {
     let granted = tasks
         .lease_tasks(worker::LeaseTasksRequest {
             slots: 4,
-            wait: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
+            wait: Some(prost_types::Duration {
+                seconds: 20,
+                nanos: 0,
+            }),
             ..Default::default()
         })
         .await
         .expect("an answer")
         .into_inner();
-    let [task] = &granted.tasks[..] else { panic!("one task: {granted:?}") };
-    assert_eq!((task.capability.as_str(), task.run_id.as_str()), ("text.greet", run_id.as_str()));
+    let [task] = &granted.tasks[..] else {
+        panic!("one task: {granted:?}")
+    };
+    assert_eq!(
+        (task.capability.as_str(), task.run_id.as_str()),
+        ("text.greet", run_id.as_str())
+    );
     let report = worker::TaskReport {
         lease: task.lease.clone(),
-        outcome: Some(worker::task_report::Outcome::Completed(worker::CompletedOutcome {
-            output: json(r#""Hello Ana""#),
-        })),
+        outcome: Some(worker::task_report::Outcome::Completed(
+            worker::CompletedOutcome {
+                output: json(r#""Hello Ana""#),
+            },
+        )),
         ..Default::default()
     };
     for _ in 0..2 {
         let answer = tasks
-            .report_tasks(worker::ReportTasksRequest { reports: vec![report.clone()], next_slots: 0 })
+            .report_tasks(worker::ReportTasksRequest {
+                reports: vec![report.clone()],
+                next_slots: 0,
+            })
             .await
             .expect("an answer")
             .into_inner();
         let result = answer.results[0].result.clone().expect("a result");
-        assert!(matches!(result, worker::task_report_result::Result::Accepted(_)), "{result:?}");
+        assert!(
+            matches!(result, worker::task_report_result::Result::Accepted(_)),
+            "{result:?}"
+        );
     }
 
-    let get = workflow::GetRunRequest { namespace: NAMESPACE.to_owned(), run_id: run_id.clone(), include_steps: true };
-    let run = runs.get_run(get).await.expect("an answer").into_inner().run.expect("a run");
+    let get = workflow::GetRunRequest {
+        namespace: NAMESPACE.to_owned(),
+        run_id: run_id.clone(),
+        include_steps: true,
+    };
+    let run = runs
+        .get_run(get)
+        .await
+        .expect("an answer")
+        .into_inner()
+        .run
+        .expect("a run");
     assert_eq!(run.status(), workflow::RunStatus::Completed, "{run:?}");
     assert_eq!(run.output.expect("an output").data, r#""Hello Ana""#);
     let events = TimelineServiceClient::new(operator.channel.clone())
-        .list_events(workflow::ListEventsRequest { namespace: NAMESPACE.to_owned(), run_id, ..Default::default() })
+        .list_events(workflow::ListEventsRequest {
+            namespace: NAMESPACE.to_owned(),
+            run_id,
+            ..Default::default()
+        })
         .await
         .expect("an answer")
         .into_inner()
         .events;
-    assert_eq!(events.first().map(|event| event.kind.as_str()), Some("RunStarted"));
-    assert_eq!(events.first().map(|event| event.actor.as_str()), Some(operator.id.as_str()));
+    assert_eq!(
+        events.first().map(|event| event.kind.as_str()),
+        Some("RunStarted")
+    );
+    assert_eq!(
+        events.first().map(|event| event.actor.as_str()),
+        Some(operator.id.as_str())
+    );
 
-    assert!(stack.controller.shut_down().await.is_empty(), "nothing is aborted");
+    assert!(
+        stack.controller.shut_down().await.is_empty(),
+        "nothing is aborted"
+    );
     drop(stack.database);
 }
 
@@ -272,20 +398,44 @@ async fn a_join_token_admits_once_and_a_revoked_worker_is_out() {
     let connector = stack.enrol(&token).await.expect("enrols");
     let again = stack.enrol(&token).await.err().expect("spent");
     assert_reason(&again, Code::Unauthenticated, ErrorReason::TokenInvalid);
-    let forged = JoinToken::mint(JoinToken::parse(&token).expect("a token").pin, uuid::Uuid::nil()).expect("randomness");
-    let unknown = stack.enrol(forged.reveal().expose_secret()).await.err().expect("unknown");
-    assert_eq!(again.message(), unknown.message(), "nobody learns which tokens exist");
+    let forged = JoinToken::mint(
+        JoinToken::parse(&token).expect("a token").pin,
+        uuid::Uuid::nil(),
+    )
+    .expect("randomness");
+    let unknown = stack
+        .enrol(forged.reveal().expose_secret())
+        .await
+        .err()
+        .expect("unknown");
+    assert_eq!(
+        again.message(),
+        unknown.message(),
+        "nobody learns which tokens exist"
+    );
 
     let mut tasks = WorkerServiceClient::new(connector.channel.clone());
-    tasks.register(registration("text.greet")).await.expect("registers");
+    tasks
+        .register(registration("text.greet"))
+        .await
+        .expect("registers");
     let mut admin = WorkerAdminServiceClient::new(operator.channel.clone());
     let listed = admin
-        .list_workers(admin::ListWorkersRequest { namespace: NAMESPACE.to_owned(), ..Default::default() })
+        .list_workers(admin::ListWorkersRequest {
+            namespace: NAMESPACE.to_owned(),
+            ..Default::default()
+        })
         .await
         .expect("an answer")
         .into_inner()
         .workers;
-    assert_eq!(listed.iter().map(|w| w.worker_id.as_str()).collect::<Vec<_>>(), [connector.id.as_str()]);
+    assert_eq!(
+        listed
+            .iter()
+            .map(|w| w.worker_id.as_str())
+            .collect::<Vec<_>>(),
+        [connector.id.as_str()]
+    );
     assert_eq!(listed[0].capabilities, ["text.greet"]);
     assert_eq!(listed[0].state(), admin::WorkerState::Connected);
 
@@ -299,26 +449,110 @@ async fn a_join_token_admits_once_and_a_revoked_worker_is_out() {
         .await
         .expect("an answer")
         .into_inner();
-    assert_eq!(revoked.worker.expect("the worker").state(), admin::WorkerState::Revoked);
+    assert_eq!(
+        revoked.worker.expect("the worker").state(),
+        admin::WorkerState::Revoked
+    );
     let out = async {
-        while tasks.heartbeat(worker::HeartbeatRequest::default()).await.is_ok() {
+        while tasks
+            .heartbeat(worker::HeartbeatRequest::default())
+            .await
+            .is_ok()
+        {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), out).await.expect("revocation takes effect within two seconds");
-    assert!(stack.controller.shut_down().await.is_empty(), "nothing is aborted");
+    tokio::time::timeout(Duration::from_secs(2), out)
+        .await
+        .expect("revocation takes effect within two seconds");
+    assert!(
+        stack.controller.shut_down().await.is_empty(),
+        "nothing is aborted"
+    );
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_served_to_whom_they_concern() {
+    let (stack, operator) = Stack::start().await;
+    let mut health = HealthClient::new(operator.channel.clone());
+    for service in ["", "fulcrum.workflow.v1.RunService"] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(request).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let list = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let ask = |channel: Channel| {
+        let list = list.clone();
+        async move {
+            ServerReflectionClient::new(channel)
+                .server_reflection_info(tokio_stream::once(list))
+                .await
+        }
+    };
+    let mut answers = ask(operator.channel.clone())
+        .await
+        .expect("an answer")
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .expect("an answer")
+        .expect("one")
+        .message_response;
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer else {
+        panic!("a list: {answer:?}")
+    };
+    assert!(
+        listed
+            .service
+            .iter()
+            .any(|service| service.name == "fulcrum.workflow.v1.RunService"),
+        "{listed:?}"
+    );
+
+    let connector = stack.add_connector(&operator).await;
+    let denied = ask(connector.channel)
+        .await
+        .err()
+        .expect("workers have no business with it");
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    assert!(
+        stack.controller.shut_down().await.is_empty(),
+        "nothing is aborted"
+    );
 }
 
 #[tokio::test]
 async fn the_first_operator_is_invited_by_whoever_can_reach_the_database() {
     let database = Database::create();
-    let controller = Box::pin(Controller::start(&config(&database.url()))).await.expect("starts");
-    let token = Box::pin(bootstrap::operator_token(&database.url(), "default")).await.expect("a token");
-    let foundation = Box::pin(Foundation::lay(&config(&database.url()).database)).await.expect("a foundation");
-    let stack = Stack { controller, database, root: foundation.authority.root().clone() };
+    let controller = Box::pin(Controller::start(&config(&database.url())))
+        .await
+        .expect("starts");
+    let token = Box::pin(bootstrap::operator_token(&database.url(), "default"))
+        .await
+        .expect("a token");
+    let foundation = Box::pin(Foundation::lay(&config(&database.url()).database))
+        .await
+        .expect("a foundation");
+    let stack = Stack {
+        controller,
+        database,
+        root: foundation.authority.root().clone(),
+    };
     foundation.store.close().await;
     let operator = stack.enrol(token.expose_secret()).await.expect("enrols");
-    let me = IdentityServiceClient::new(operator.channel).who_am_i(WhoAmIRequest {}).await.expect("an answer");
+    let me = IdentityServiceClient::new(operator.channel)
+        .who_am_i(WhoAmIRequest {})
+        .await
+        .expect("an answer");
     assert_eq!(me.into_inner().kind(), IdentityKind::Operator);
-    assert!(stack.controller.shut_down().await.is_empty(), "nothing is aborted");
+    assert!(
+        stack.controller.shut_down().await.is_empty(),
+        "nothing is aborted"
+    );
 }

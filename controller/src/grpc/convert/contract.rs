@@ -17,13 +17,20 @@ const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 /// When a field is missing, too long or not a JSON Schema.
 pub fn to_contract(value: wire::CapabilityContract) -> Result<Contract, Fault> {
     let name = value.name.clone();
-    let wrong = |field: &str, problem: String| Err(Fault::field(format!("contracts.{field}"), format!("`{name}`: {problem}")));
+    let wrong = |field: &str, problem: String| {
+        Err(Fault::field(
+            format!("contracts.{field}"),
+            format!("`{name}`: {problem}"),
+        ))
+    };
     let effect = match value.effect() {
         wire::EffectClass::Read => EffectClass::Read,
         wire::EffectClass::Reversible => EffectClass::Reversible,
         wire::EffectClass::Irreversible => EffectClass::Irreversible,
         wire::EffectClass::Outward => EffectClass::Outward,
-        wire::EffectClass::Unspecified => return wrong("effect", "a contract must say what a call does".to_owned()),
+        wire::EffectClass::Unspecified => {
+            return wrong("effect", "a contract must say what a call does".to_owned());
+        }
     };
     let idempotency = match value.idempotency() {
         wire::Idempotency::Natural => Idempotency::Natural,
@@ -37,7 +44,10 @@ pub fn to_contract(value: wire::CapabilityContract) -> Result<Contract, Fault> {
         return wrong("version", "versions begin with 1".to_owned());
     }
     if value.description.len() > DESCRIPTION_BYTES_MAX {
-        return wrong("description", format!("must have at most {DESCRIPTION_BYTES_MAX} bytes"));
+        return wrong(
+            "description",
+            format!("must have at most {DESCRIPTION_BYTES_MAX} bytes"),
+        );
     }
     let contract = Contract {
         version: value.version.to_string(),
@@ -45,7 +55,10 @@ pub fn to_contract(value: wire::CapabilityContract) -> Result<Contract, Fault> {
         output_schema: to_schema(&name, "output_schema", &value.output_schema)?,
         effect,
         idempotency,
-        start_to_close: value.timeout.map(|span| time::to_span("contracts.timeout", span)).transpose()?,
+        start_to_close: value
+            .timeout
+            .map(|span| time::to_span("contracts.timeout", span))
+            .transpose()?,
         description: value.description,
         name: value.name,
         compiled: Default::default(),
@@ -63,9 +76,13 @@ fn to_schema(name: &str, field: &str, bytes: &[u8]) -> Result<Value, Fault> {
         return Ok(Value::Bool(true));
     }
     if bytes.len() > SCHEMA_BYTES_MAX {
-        return Err(Fault::field(at(), format!("`{name}`: must have at most {SCHEMA_BYTES_MAX} bytes")));
+        return Err(Fault::field(
+            at(),
+            format!("`{name}`: must have at most {SCHEMA_BYTES_MAX} bytes"),
+        ));
     }
-    serde_json::from_slice(bytes).map_err(|problem| Fault::field(at(), format!("`{name}`: {problem}")))
+    serde_json::from_slice(bytes)
+        .map_err(|problem| Fault::field(at(), format!("`{name}`: {problem}")))
 }
 
 /// A contract for the wire.
@@ -107,22 +124,43 @@ mod tests {
             output_schema: "true".into(),
             effect: wire::EffectClass::Reversible.into(),
             idempotency: wire::Idempotency::Natural.into(),
-            timeout: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+            timeout: Some(prost_types::Duration {
+                seconds: 30,
+                nanos: 0,
+            }),
         }
     }
 
     #[test]
     fn a_contract_survives_the_wire() {
-        assert_eq!(contract(&to_contract(wire_contract()).expect("valid")), wire_contract());
+        assert_eq!(
+            contract(&to_contract(wire_contract()).expect("valid")),
+            wire_contract()
+        );
     }
 
     #[test]
     fn what_is_missing_or_broken_is_named() {
-        let silent = wire::CapabilityContract { effect: 0, ..wire_contract() };
-        assert_eq!(to_contract(silent).expect_err("refused").fields[0].0, "contracts.effect");
-        let broken = wire::CapabilityContract { output_schema: "{".into(), ..wire_contract() };
-        assert_eq!(to_contract(broken).expect_err("refused").fields[0].0, "contracts.output_schema");
-        let wrong = wire::CapabilityContract { input_schema: r#"{"type":"objekt"}"#.into(), ..wire_contract() };
+        let silent = wire::CapabilityContract {
+            effect: 0,
+            ..wire_contract()
+        };
+        assert_eq!(
+            to_contract(silent).expect_err("refused").fields[0].0,
+            "contracts.effect"
+        );
+        let broken = wire::CapabilityContract {
+            output_schema: "{".into(),
+            ..wire_contract()
+        };
+        assert_eq!(
+            to_contract(broken).expect_err("refused").fields[0].0,
+            "contracts.output_schema"
+        );
+        let wrong = wire::CapabilityContract {
+            input_schema: r#"{"type":"objekt"}"#.into(),
+            ..wire_contract()
+        };
         assert!(to_contract(wrong).is_err());
     }
 }

@@ -8,7 +8,9 @@ use crate::server::Fault;
 impl From<NamespaceError> for Fault {
     fn from(error: NamespaceError) -> Self {
         match error {
-            NamespaceError::NotFound(name) => Fault::not_found(ErrorReason::NamespaceNotFound, "namespace", name),
+            NamespaceError::NotFound(name) => {
+                Fault::not_found(ErrorReason::NamespaceNotFound, "namespace", name)
+            }
             NamespaceError::Store(error) => error.into(),
         }
     }
