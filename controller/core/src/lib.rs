@@ -12,6 +12,7 @@
 pub mod contract;
 pub mod decide;
 pub mod definition;
+pub mod effect;
 pub mod event;
 pub mod expr;
 pub mod failure;

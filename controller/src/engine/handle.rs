@@ -291,7 +291,10 @@ impl<S: Store, C: Source> Engine<S, C> {
     /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
     /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
     pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
-        if let Some(granted) = self.recent.repeated(call.worker, &call.call_id, self.clock.now()) {
+        if let Some(granted) = self
+            .recent
+            .repeated(call.worker, &call.call_id, self.clock.now())
+        {
             return Ok(deliveries(self.store.as_ref(), granted).await?);
         }
         if call.slots == 0 || call.capabilities.is_empty() {

@@ -140,9 +140,14 @@ impl<S: Store, C: Source> Lane<S, C> {
             let (postponed, stale) = work.leftovers();
             self.backlog.extend(postponed);
             discard.extend(stale);
-            let commit = match work.merged() {
-                Some((merged, state, before)) => match commit_id() {
-                    Ok(id) => merged.commit(id, state, before, self.options.snapshot_every_events),
+            let commit = match work.outcome() {
+                Some(outcome) => match commit_id() {
+                    Ok(id) => outcome.merged.commit(
+                        id,
+                        outcome.run,
+                        outcome.before,
+                        self.options.snapshot_every_events,
+                    ),
                     Err(error) => {
                         work.fail(&LaneError::Store(error));
                         continue;
@@ -404,8 +409,8 @@ impl<S: Store, C: Source> Lane<S, C> {
         let run = head.run;
         let mut snapshot_seq = 0;
         let mut mail: Vec<Mail> = Vec::new();
-        if let Some((merged, _, before)) = work.merged() {
-            for op in merged.tasks() {
+        if let Some(outcome) = work.outcome() {
+            for op in outcome.merged.tasks() {
                 match op {
                     TaskOp::Create(task) => self.waker.ready(task.ready_at),
                     TaskOp::Release { ready_at, .. } => self.waker.ready(*ready_at),
@@ -413,8 +418,8 @@ impl<S: Store, C: Source> Lane<S, C> {
                     TaskOp::Park { .. } | TaskOp::Remove { .. } => {}
                 }
             }
-            mail.extend(merged.mail().iter().cloned());
-            snapshot_seq = snapshot.unwrap_or_else(|| before.map_or(0, |(_, seq)| seq));
+            mail.extend(outcome.merged.mail().iter().cloned());
+            snapshot_seq = snapshot.unwrap_or_else(|| outcome.before.map_or(0, |(_, seq)| seq));
         }
         for mail in &mail {
             self.follow_up(mail);

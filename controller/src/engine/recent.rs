@@ -31,12 +31,23 @@ impl RecentGrants {
 
     /// The grants of this very call that still hold; `None` if the call is new.
     #[must_use]
-    pub fn repeated(&self, worker: WorkerId, call_id: &str, now: Timestamp) -> Option<Vec<GrantedTask>> {
+    pub fn repeated(
+        &self,
+        worker: WorkerId,
+        call_id: &str,
+        now: Timestamp,
+    ) -> Option<Vec<GrantedTask>> {
         if call_id.is_empty() {
             return None;
         }
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let (id, granted) = calls.get(&worker)?;
-        (id == call_id).then(|| granted.iter().filter(|task| task.deadline > now).cloned().collect())
+        (id == call_id).then(|| {
+            granted
+                .iter()
+                .filter(|task| task.deadline > now)
+                .cloned()
+                .collect()
+        })
     }
 }

@@ -39,6 +39,17 @@ pub struct Work {
     merged: Merged,
 }
 
+/// What a work came to.
+#[derive(Debug)]
+pub struct Outcome<'w> {
+    /// All its decisions.
+    pub merged: &'w Merged,
+    /// The run after them.
+    pub run: &'w Run,
+    /// The row they were made on, and the `seq` of its newest snapshot; `None` for a new run.
+    pub before: Option<(&'w RunHead, u64)>,
+}
+
 /// What a work wants before it can go on.
 #[derive(Debug)]
 pub enum Want {
@@ -230,14 +241,14 @@ impl Work {
 
     /// The merged decisions, if there is anything to commit.
     #[must_use]
-    pub fn merged(&self) -> Option<(&Merged, &Run, Option<(&RunHead, u64)>)> {
-        let state = self.state.as_deref()?;
-        (!self.decided.is_empty()).then(|| {
-            (
-                &self.merged,
-                state,
-                self.base.as_ref().map(|(head, seq)| (head, *seq)),
-            )
+    pub fn outcome(&self) -> Option<Outcome<'_>> {
+        let run = self.state.as_deref()?;
+        let before = self.base.as_ref().map(|(head, seq)| (head, *seq));
+        let merged = &self.merged;
+        (!self.decided.is_empty()).then_some(Outcome {
+            merged,
+            run,
+            before,
         })
     }
 

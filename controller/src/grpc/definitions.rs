@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fulcrum_core::definition::{CheckContext, Contents, Diagnostic, Unregistered, compile, hash::canonical_json, model};
+use fulcrum_core::definition::{
+    CheckContext, Contents, Diagnostic, Unregistered, compile, hash::canonical_json, model,
+};
 use fulcrum_core::ids::DefinitionHash;
 use fulcrum_core::limits::Limits;
 use fulcrum_proto::common::v1::ErrorReason;
@@ -46,7 +48,9 @@ impl DefinitionService for Definitions {
         request: Request<wire::ApplyDefinitionRequest>,
     ) -> Result<Response<wire::ApplyDefinitionResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.apply(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.apply(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn validate_definition(
@@ -56,10 +60,14 @@ impl DefinitionService for Definitions {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let namespace = self.namespace(&caller, &request.namespace).await?;
-        let answer = match self.check(&namespace, &request.source, request.allow_unregistered).await? {
-            Ok((_, hash)) => {
-                wire::ValidateDefinitionResponse { diagnostics: Vec::new(), definition_hash: hash.to_string() }
-            }
+        let answer = match self
+            .check(&namespace, &request.source, request.allow_unregistered)
+            .await?
+        {
+            Ok((_, hash)) => wire::ValidateDefinitionResponse {
+                diagnostics: Vec::new(),
+                definition_hash: hash.to_string(),
+            },
             Err(problems) => wire::ValidateDefinitionResponse {
                 diagnostics: problems.iter().map(diagnostic).collect(),
                 definition_hash: String::new(),
@@ -73,7 +81,9 @@ impl DefinitionService for Definitions {
         request: Request<wire::GetDefinitionRequest>,
     ) -> Result<Response<wire::GetDefinitionResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.get(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.get(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn list_definitions(
@@ -81,7 +91,9 @@ impl DefinitionService for Definitions {
         request: Request<wire::ListDefinitionsRequest>,
     ) -> Result<Response<wire::ListDefinitionsResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 }
 
@@ -97,7 +109,9 @@ impl Definitions {
             .check(&namespace, &request.source, request.allow_unregistered)
             .await?
             .map_err(|problems| invalid(&problems))?;
-        let canonical = canonical_json(&serde_json::to_value(&definition).map_err(|error| Fault::internal(&error))?);
+        let canonical = canonical_json(
+            &serde_json::to_value(&definition).map_err(|error| Fault::internal(&error))?,
+        );
         let new = NewDefinition {
             namespace: namespace.id,
             workflow: definition.workflow.clone(),
@@ -118,28 +132,52 @@ impl Definitions {
                 created_by: new.created_by,
             };
             let definition = Some(message(&stored, Standing::Other)?);
-            return Ok(wire::ApplyDefinitionResponse { definition, diagnostics: Vec::new(), created: false });
+            return Ok(wire::ApplyDefinitionResponse {
+                definition,
+                diagnostics: Vec::new(),
+                created: false,
+            });
         }
         let (stored, created) = match self.store.definitions().apply(new).await? {
             Applied::Created(stored) => (stored, true),
             Applied::MadeCurrent(stored) | Applied::Unchanged(stored) => (stored, false),
         };
         let definition = Some(message(&stored, Standing::Current)?);
-        Ok(wire::ApplyDefinitionResponse { definition, diagnostics: Vec::new(), created })
+        Ok(wire::ApplyDefinitionResponse {
+            definition,
+            diagnostics: Vec::new(),
+            created,
+        })
     }
 
-    async fn check(&self, namespace: &Namespace, source: &[u8], allow_unregistered: bool) -> Result<Checked, Fault> {
+    async fn check(
+        &self,
+        namespace: &Namespace,
+        source: &[u8],
+        allow_unregistered: bool,
+    ) -> Result<Checked, Fault> {
         let text = std::str::from_utf8(source).map_err(|_| not_text())?;
         let contracts = self.engine.catalog.refresh(namespace.id).await?;
-        let capabilities: BTreeMap<String, Value> =
-            contracts.iter().map(|(name, contract)| (name.clone(), contract.input_schema.clone())).collect();
-        let known = self.store.definitions().list(namespace.id, Page::first(WORKFLOWS_KNOWN_MAX)).await?;
-        let workflows: BTreeSet<String> = known.into_iter().map(|summary| summary.workflow).collect();
+        let capabilities: BTreeMap<String, Value> = contracts
+            .iter()
+            .map(|(name, contract)| (name.clone(), contract.input_schema.clone()))
+            .collect();
+        let known = self
+            .store
+            .definitions()
+            .list(namespace.id, Page::first(WORKFLOWS_KNOWN_MAX))
+            .await?;
+        let workflows: BTreeSet<String> =
+            known.into_iter().map(|summary| summary.workflow).collect();
         let limits: Limits = self.engine.limits;
         let context = CheckContext {
             capabilities: Some(&capabilities),
             workflows: Some(&workflows),
-            unregistered: if allow_unregistered { Unregistered::Allow } else { Unregistered::Refuse },
+            unregistered: if allow_unregistered {
+                Unregistered::Allow
+            } else {
+                Unregistered::Refuse
+            },
             limits: &limits,
         };
         Ok(compile(text, &context))
@@ -153,24 +191,44 @@ impl Definitions {
         use wire::get_definition_request::Version;
         let namespace = self.namespace(caller, &request.namespace).await?;
         let definitions = self.store.definitions();
-        let not_found = |what: &str| Fault::not_found(ErrorReason::DefinitionNotFound, "workflow", what);
+        let not_found =
+            |what: &str| Fault::not_found(ErrorReason::DefinitionNotFound, "workflow", what);
         let (stored, standing) = match request.version {
-            None => return Err(Fault::field("version", "name a workflow or a definition hash")),
+            None => {
+                return Err(Fault::field(
+                    "version",
+                    "name a workflow or a definition hash",
+                ));
+            }
             Some(Version::Workflow(name)) => {
-                let stored = definitions.current(namespace.id, &name).await?.ok_or_else(|| not_found(&name))?;
+                let stored = definitions
+                    .current(namespace.id, &name)
+                    .await?
+                    .ok_or_else(|| not_found(&name))?;
                 (stored, Standing::Current)
             }
             Some(Version::DefinitionHash(text)) => {
                 let hash = hash(&text).ok_or_else(|| not_found(&text))?;
-                let stored = definitions.in_namespace(namespace.id, hash).await?.ok_or_else(|| not_found(&text))?;
-                let current = definitions.current_hash(namespace.id, &stored.workflow).await?;
-                let standing = if current == Some(hash) { Standing::Current } else { Standing::Other };
+                let stored = definitions
+                    .in_namespace(namespace.id, hash)
+                    .await?
+                    .ok_or_else(|| not_found(&text))?;
+                let current = definitions
+                    .current_hash(namespace.id, &stored.workflow)
+                    .await?;
+                let standing = if current == Some(hash) {
+                    Standing::Current
+                } else {
+                    Standing::Other
+                };
                 (stored, standing)
             }
         };
         let mut definition = message(&stored, standing)?;
         definition.source = stored.source.into_bytes().into();
-        Ok(wire::GetDefinitionResponse { definition: Some(definition) })
+        Ok(wire::GetDefinitionResponse {
+            definition: Some(definition),
+        })
     }
 
     async fn list(
@@ -181,13 +239,29 @@ impl Definitions {
         let namespace = self.namespace(caller, &request.namespace).await?;
         let rows = page::rows(request.page_size, self.engine.limits.page_rows_max)?;
         let filter: [&str; 2] = [&request.namespace, &request.workflow];
-        let listing = Listing { key: &self.page_key, method: "ListDefinitions", filter: &filter };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListDefinitions",
+            filter: &filter,
+        };
         let store = self.store.definitions();
         let (definitions, next_page_token) = if request.workflow.is_empty() {
             let after: Option<String> = listing.cursor(&request.page_token)?;
-            let read = store.list(namespace.id, Page { after, rows: rows + 1 }).await?;
+            let read = store
+                .list(
+                    namespace.id,
+                    Page {
+                        after,
+                        rows: rows + 1,
+                    },
+                )
+                .await?;
             let (summaries, more) = page::cut(read, rows);
-            let token = next(&listing, more, summaries.last().map(|last| last.workflow.clone()));
+            let token = next(
+                &listing,
+                more,
+                summaries.last().map(|last| last.workflow.clone()),
+            );
             let mut definitions = Vec::with_capacity(summaries.len());
             for summary in summaries {
                 if let Some(stored) = store.in_namespace(namespace.id, summary.current).await? {
@@ -198,15 +272,34 @@ impl Definitions {
         } else {
             let after: Option<u64> = listing.cursor(&request.page_token)?;
             let current = store.current_hash(namespace.id, &request.workflow).await?;
-            let read = store.versions(namespace.id, &request.workflow, Page { after, rows: rows + 1 }).await?;
+            let read = store
+                .versions(
+                    namespace.id,
+                    &request.workflow,
+                    Page {
+                        after,
+                        rows: rows + 1,
+                    },
+                )
+                .await?;
             let (versions, more) = page::cut(read, rows);
             let token = next(&listing, more, versions.last().map(|last| last.version));
             let of = |stored: &StoredDefinition| {
-                message(stored, if current == Some(stored.hash) { Standing::Current } else { Standing::Other })
+                message(
+                    stored,
+                    if current == Some(stored.hash) {
+                        Standing::Current
+                    } else {
+                        Standing::Other
+                    },
+                )
             };
             (versions.iter().map(of).collect::<Result<_, _>>()?, token)
         };
-        Ok(wire::ListDefinitionsResponse { definitions, next_page_token })
+        Ok(wire::ListDefinitionsResponse {
+            definitions,
+            next_page_token,
+        })
     }
 
     async fn namespace(&self, caller: &Caller, name: &str) -> Result<Namespace, Fault> {
@@ -267,12 +360,28 @@ fn diagnostic(problem: &Diagnostic) -> wire::Diagnostic {
 /// All problems at once, each a field violation at `line:column`.
 fn invalid(problems: &[Diagnostic]) -> Fault {
     let count = problems.len();
-    let first = problems.first().map(ToString::to_string).unwrap_or_default();
-    let message = if count == 1 { first } else { format!("{first} (and {} more)", count - 1) };
-    let mut fault = Fault::new(Code::InvalidArgument, ErrorReason::DefinitionInvalid, message);
+    let first = problems
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let message = if count == 1 {
+        first
+    } else {
+        format!("{first} (and {} more)", count - 1)
+    };
+    let mut fault = Fault::new(
+        Code::InvalidArgument,
+        ErrorReason::DefinitionInvalid,
+        message,
+    );
     fault.fields = problems
         .iter()
-        .map(|p| (format!("{}:{}", p.line, p.column), format!("{} [{}] {}", p.message, p.code, p.path)))
+        .map(|p| {
+            (
+                format!("{}:{}", p.line, p.column),
+                format!("{} [{}] {}", p.message, p.code, p.path),
+            )
+        })
         .collect();
     fault
 }

@@ -44,7 +44,9 @@ impl ReviewService for Reviews {
         request: Request<wire::ListReviewsRequest>,
     ) -> Result<Response<wire::ListReviewsResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn get_review(
@@ -56,7 +58,9 @@ impl ReviewService for Reviews {
         let namespace = self.namespace(&caller, &request.namespace).await?;
         let stored = self.find(&namespace, &request.review_id).await?;
         let review = self.show(&namespace, stored).await?;
-        Ok(Response::new(wire::GetReviewResponse { review: Some(review) }))
+        Ok(Response::new(wire::GetReviewResponse {
+            review: Some(review),
+        }))
     }
 
     async fn decide_review(
@@ -65,7 +69,9 @@ impl ReviewService for Reviews {
     ) -> Result<Response<wire::DecideReviewResponse>, Status> {
         let caller = caller(&request)?;
         let review = self.decide(&caller, request.into_inner()).await?;
-        Ok(Response::new(wire::DecideReviewResponse { review: Some(review) }))
+        Ok(Response::new(wire::DecideReviewResponse {
+            review: Some(review),
+        }))
     }
 }
 
@@ -78,16 +84,33 @@ impl Reviews {
         let namespace = self.namespace(caller, &request.namespace).await?;
         let rows = page::rows(request.page_size, self.engine.limits.page_rows_max)?;
         let (state, run) = (request.state(), &request.run_id);
-        let run_id = if run.is_empty() { None } else { Some(ids::run_id(run)?) };
+        let run_id = if run.is_empty() {
+            None
+        } else {
+            Some(ids::run_id(run)?)
+        };
         let filter: [&str; 3] = [&request.namespace, state.as_str_name(), run];
-        let listing = Listing { key: &self.page_key, method: "ListReviews", filter: &filter };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListReviews",
+            filter: &filter,
+        };
         let after: Option<(i64, ReviewId)> = listing.cursor(&request.page_token)?;
-        let after = after.map(|(at, review)| ReviewPosition { asked_at: fulcrum_core::time::Timestamp(at), review });
-        let position = Page { after, rows: rows + 1 };
+        let after = after.map(|(at, review)| ReviewPosition {
+            asked_at: fulcrum_core::time::Timestamp(at),
+            review,
+        });
+        let position = Page {
+            after,
+            rows: rows + 1,
+        };
         let read = if state == wire::ReviewState::Open && run_id.is_none() {
             self.store.reviews().inbox(namespace.id, position).await?
         } else {
-            self.store.reviews().list(namespace.id, run_id, position).await?
+            self.store
+                .reviews()
+                .list(namespace.id, run_id, position)
+                .await?
         };
         let (stored, more) = page::cut(read, rows);
         let next_page_token = match (more, stored.last()) {
@@ -104,25 +127,43 @@ impl Reviews {
                 reviews.push(review);
             }
         }
-        Ok(wire::ListReviewsResponse { reviews, next_page_token })
+        Ok(wire::ListReviewsResponse {
+            reviews,
+            next_page_token,
+        })
     }
 
-    async fn decide(&self, caller: &Caller, request: wire::DecideReviewRequest) -> Result<wire::Review, Fault> {
+    async fn decide(
+        &self,
+        caller: &Caller,
+        request: wire::DecideReviewRequest,
+    ) -> Result<wire::Review, Fault> {
         let client = ids::client_request("DecideReview", &request.request_id, &request)?;
         let namespace = self.namespace(caller, &request.namespace).await?;
         let stored = self.find(&namespace, &request.review_id).await?;
         let (review, run) = (stored.review.review, stored.review.run);
         let shown: [u8; 32] = request.shown_digest.as_ref().try_into().map_err(|_| {
-            Fault::field("shown_digest", "must be the 32 bytes of the digest of the review that was shown")
+            Fault::field(
+                "shown_digest",
+                "must be the 32 bytes of the digest of the review that was shown",
+            )
         })?;
         if request.comment.len() > COMMENT_BYTES_MAX {
-            return Err(Fault::field("comment", format!("must have at most {COMMENT_BYTES_MAX} bytes")));
+            return Err(Fault::field(
+                "comment",
+                format!("must have at most {COMMENT_BYTES_MAX} bytes"),
+            ));
         }
         let verdict = match request.decision() {
-            wire::Decision::Unspecified => return Err(Fault::field("decision", "approve or reject")),
+            wire::Decision::Unspecified => {
+                return Err(Fault::field("decision", "approve or reject"));
+            }
             wire::Decision::Reject => Decided::Rejected,
             wire::Decision::Approve => {
-                let edited = request.edited.map(|edited| payload::to_payload("edited", edited)).transpose()?;
+                let edited = request
+                    .edited
+                    .map(|edited| payload::to_payload("edited", edited))
+                    .transpose()?;
                 Decided::Approved { edited }
             }
         };
@@ -134,7 +175,9 @@ impl Reviews {
             request: client,
             trace: trace::current(),
         };
-        self.engine.decide_review(to, review, verdict, shown, comment).await?;
+        self.engine
+            .decide_review(to, review, verdict, shown, comment)
+            .await?;
         let stored = self.find(&namespace, &request.review_id).await?;
         self.show(&namespace, stored).await
     }
@@ -143,23 +186,56 @@ impl Reviews {
         let not_found = || Fault::not_found(ErrorReason::ReviewNotFound, "review", text);
         let id: ReviewId = text.parse().map_err(|_| not_found())?;
         let stored = self.store.reviews().get(id).await?.ok_or_else(not_found)?;
-        if stored.review.namespace == namespace.id { Ok(stored) } else { Err(not_found()) }
+        if stored.review.namespace == namespace.id {
+            Ok(stored)
+        } else {
+            Err(not_found())
+        }
     }
 
     /// The row says what was asked; how it ended is read from the run's timeline, the only record of decisions.
-    async fn show(&self, namespace: &Namespace, stored: StoredReview) -> Result<wire::Review, Fault> {
+    async fn show(
+        &self,
+        namespace: &Namespace,
+        stored: StoredReview,
+    ) -> Result<wire::Review, Fault> {
         let row = stored.review;
         let mut references = vec![row.content, row.show];
-        let ending = if stored.closed_at.is_some() { self.ending(&row).await? } else { None };
-        if let Some(Ending { verdict: Verdict::Approved { edited: Some(edited) }, .. }) = &ending {
+        let ending = if stored.closed_at.is_some() {
+            self.ending(&row).await?
+        } else {
+            None
+        };
+        if let Some(Ending {
+            verdict: Verdict::Approved {
+                edited: Some(edited),
+            },
+            ..
+        }) = &ending
+        {
             references.push(*edited);
         }
         references.dedup();
         let loaded = self.store.payloads(&references).await?;
-        let find = |id| loaded.iter().find(|new| new.reference.id == id).map(|new| new.payload.clone());
-        let content = find(row.content.id).as_ref().and_then(|content| Payload::to_value(content).ok());
-        let title = content.as_ref().and_then(|content| content["title"].as_str()).unwrap_or_default().to_owned();
-        let (head, _) = self.engine.run(namespace.id, row.run).await.map(|(run, head)| (head, run))?;
+        let find = |id| {
+            loaded
+                .iter()
+                .find(|new| new.reference.id == id)
+                .map(|new| new.payload.clone())
+        };
+        let content = find(row.content.id)
+            .as_ref()
+            .and_then(|content| Payload::to_value(content).ok());
+        let title = content
+            .as_ref()
+            .and_then(|content| content["title"].as_str())
+            .unwrap_or_default()
+            .to_owned();
+        let (head, _) = self
+            .engine
+            .run(namespace.id, row.run)
+            .await
+            .map(|(run, head)| (head, run))?;
         let mut review = wire::Review {
             review_id: row.review.to_string(),
             namespace: namespace.name.to_string(),
@@ -189,7 +265,10 @@ impl Reviews {
             if let Some(ending) = ending {
                 review.decided_by = ending.by;
                 review.comment = ending.comment.unwrap_or_default();
-                if let Verdict::Approved { edited: Some(edited) } = ending.verdict {
+                if let Verdict::Approved {
+                    edited: Some(edited),
+                } = ending.verdict
+                {
                     review.edited = find(edited.id).map(payload::payload);
                 }
             }
@@ -205,12 +284,23 @@ impl Reviews {
             let events = self.store.runs().timeline(row.run, after, ROWS).await?;
             let full = events.len() == ROWS as usize;
             for stored in events {
-                let envelope = stored.open(row.run, previous).map_err(|problem| Fault::internal(&problem))?;
+                let envelope = stored
+                    .open(row.run, previous)
+                    .map_err(|problem| Fault::internal(&problem))?;
                 (previous, after) = (stored.hash, stored.seq);
-                if let fulcrum_core::event::Event::ReviewDecided { review, verdict, comment, .. } = envelope.event
+                if let fulcrum_core::event::Event::ReviewDecided {
+                    review,
+                    verdict,
+                    comment,
+                    ..
+                } = envelope.event
                     && review == row.review
                 {
-                    ending = Some(Ending { verdict, comment, by: name(&envelope.actor) });
+                    ending = Some(Ending {
+                        verdict,
+                        comment,
+                        by: name(&envelope.actor),
+                    });
                 }
             }
             if !full {

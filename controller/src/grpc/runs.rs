@@ -60,7 +60,9 @@ impl RunService for Runs {
         request: Request<wire::StartRunRequest>,
     ) -> Result<Response<wire::StartRunResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.start(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.start(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn batch_start_runs(
@@ -68,14 +70,25 @@ impl RunService for Runs {
         request: Request<wire::BatchStartRunsRequest>,
     ) -> Result<Response<wire::BatchStartRunsResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.batch_start(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.batch_start(&caller, request.into_inner()).await?,
+        ))
     }
 
-    async fn get_run(&self, request: Request<wire::GetRunRequest>) -> Result<Response<wire::GetRunResponse>, Status> {
+    async fn get_run(
+        &self,
+        request: Request<wire::GetRunRequest>,
+    ) -> Result<Response<wire::GetRunResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let namespace = self.namespace(&caller, &request.namespace).await?;
-        let run = self.show(&namespace, ids::run_id(&request.run_id)?, detail(request.include_steps)).await?;
+        let run = self
+            .show(
+                &namespace,
+                ids::run_id(&request.run_id)?,
+                detail(request.include_steps),
+            )
+            .await?;
         Ok(Response::new(wire::GetRunResponse { run: Some(run) }))
     }
 
@@ -84,10 +97,13 @@ impl RunService for Runs {
         request: Request<wire::ListRunsRequest>,
     ) -> Result<Response<wire::ListRunsResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.list(&caller, request.into_inner()).await?,
+        ))
     }
 
-    type WatchRunStream = Pin<Box<dyn Stream<Item = Result<wire::WatchRunResponse, Status>> + Send>>;
+    type WatchRunStream =
+        Pin<Box<dyn Stream<Item = Result<wire::WatchRunResponse, Status>> + Send>>;
 
     async fn watch_run(
         &self,
@@ -99,7 +115,9 @@ impl RunService for Runs {
         let run = ids::run_id(&request.run_id)?;
         // A run that does not exist is told at once, not by the stream.
         self.show(&namespace, run, convert::Detail::Run).await?;
-        Ok(Response::new(self.clone().watch(namespace, run, request).boxed()))
+        Ok(Response::new(
+            self.clone().watch(namespace, run, request).boxed(),
+        ))
     }
 
     async fn signal_run(
@@ -109,12 +127,22 @@ impl RunService for Runs {
         let caller = caller(&request)?;
         let request = request.into_inner();
         if request.signal.is_empty() || request.signal.len() > SIGNAL_BYTES_MAX {
-            return Err(Fault::field("signal", format!("must have 1 to {SIGNAL_BYTES_MAX} bytes")).into());
+            return Err(
+                Fault::field("signal", format!("must have 1 to {SIGNAL_BYTES_MAX} bytes")).into(),
+            );
         }
         let client = ids::client_request("SignalRun", &request.request_id, &request)?;
-        let to = self.addressed(&caller, &request.namespace, &request.run_id, client).await?;
-        let payload = request.payload.map(|payload| payload::to_payload("payload", payload)).transpose()?;
-        self.engine.signal(to, request.signal, payload).await.map_err(Fault::from)?;
+        let to = self
+            .addressed(&caller, &request.namespace, &request.run_id, client)
+            .await?;
+        let payload = request
+            .payload
+            .map(|payload| payload::to_payload("payload", payload))
+            .transpose()?;
+        self.engine
+            .signal(to, request.signal, payload)
+            .await
+            .map_err(Fault::from)?;
         Ok(Response::new(wire::SignalRunResponse {}))
     }
 
@@ -125,12 +153,22 @@ impl RunService for Runs {
         let caller = caller(&request)?;
         let request = request.into_inner();
         if request.reason.len() > REASON_BYTES_MAX {
-            return Err(Fault::field("reason", format!("must have at most {REASON_BYTES_MAX} bytes")).into());
+            return Err(Fault::field(
+                "reason",
+                format!("must have at most {REASON_BYTES_MAX} bytes"),
+            )
+            .into());
         }
         let client = ids::client_request("CancelRun", &request.request_id, &request)?;
-        let to = self.addressed(&caller, &request.namespace, &request.run_id, client).await?;
+        let to = self
+            .addressed(&caller, &request.namespace, &request.run_id, client)
+            .await?;
         let (namespace, run) = (self.namespace(&caller, &request.namespace).await?, to.run);
-        let reason = if request.reason.is_empty() { "asked by the operator".to_owned() } else { request.reason };
+        let reason = if request.reason.is_empty() {
+            "asked by the operator".to_owned()
+        } else {
+            request.reason
+        };
         self.engine.cancel(to, reason).await.map_err(Fault::from)?;
         let run = self.show(&namespace, run, convert::Detail::Run).await?;
         Ok(Response::new(wire::CancelRunResponse { run: Some(run) }))
@@ -138,23 +176,36 @@ impl RunService for Runs {
 }
 
 impl Runs {
-    async fn start(&self, caller: &Caller, request: wire::StartRunRequest) -> Result<wire::StartRunResponse, Fault> {
+    async fn start(
+        &self,
+        caller: &Caller,
+        request: wire::StartRunRequest,
+    ) -> Result<wire::StartRunResponse, Fault> {
         let client = ids::client_request("StartRun", &request.request_id, &request)?;
         let namespace = self.namespace(caller, &request.namespace).await?;
         let wait = match request.wait {
             Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(START_WAIT_MAX),
             None => Duration::ZERO,
         };
-        let spec = request.spec.ok_or_else(|| Fault::field("spec", "is missing"))?;
-        let started = self.start_one(caller, &namespace, "spec", spec, client).await?;
+        let spec = request
+            .spec
+            .ok_or_else(|| Fault::field("spec", "is missing"))?;
+        let started = self
+            .start_one(caller, &namespace, "spec", spec, client)
+            .await?;
         if !wait.is_zero() {
             tokio::select! {
                 () = self.engine.closed(started.run(), wait) => {}
                 () = self.polls_end.cancelled() => {}
             }
         }
-        let run = self.show(&namespace, started.run(), convert::Detail::Run).await?;
-        Ok(wire::StartRunResponse { run: Some(run), created: matches!(started, Started::Now(_)) })
+        let run = self
+            .show(&namespace, started.run(), convert::Detail::Run)
+            .await?;
+        Ok(wire::StartRunResponse {
+            run: Some(run),
+            created: matches!(started, Started::Now(_)),
+        })
     }
 
     async fn batch_start(
@@ -164,28 +215,45 @@ impl Runs {
     ) -> Result<wire::BatchStartRunsResponse, Fault> {
         use wire::batch_start_runs_result::Result as Outcome;
         if request.specs.len() > BATCH_RUNS_MAX {
-            let message = format!("specs: at most {BATCH_RUNS_MAX} a call, got {}", request.specs.len());
-            return Err(Fault::new(Code::InvalidArgument, ErrorReason::BatchTooLarge, message));
+            let message = format!(
+                "specs: at most {BATCH_RUNS_MAX} a call, got {}",
+                request.specs.len()
+            );
+            return Err(Fault::new(
+                Code::InvalidArgument,
+                ErrorReason::BatchTooLarge,
+                message,
+            ));
         }
         let namespace = self.namespace(caller, &request.namespace).await?;
         let mut starts = Vec::with_capacity(request.specs.len());
         for (i, spec) in request.specs.into_iter().enumerate() {
             // Each item answers to a request id of its own, so that a repeated batch starts only what is missing.
-            let id = if request.request_id.is_empty() { String::new() } else { format!("{}#{i}", request.request_id) };
+            let id = if request.request_id.is_empty() {
+                String::new()
+            } else {
+                format!("{}#{i}", request.request_id)
+            };
             let client = ids::client_request("BatchStartRuns", &id, &spec)?;
             starts.push(self.start_item(caller, &namespace, i, spec, client));
         }
-        let results = stream::iter(starts).buffered(BATCH_STARTS_IN_FLIGHT).map(|started| {
-            let result = match started {
-                Ok(started) => Outcome::Started(wire::StartedRun {
-                    run_id: started.run().to_string(),
-                    created: matches!(started, Started::Now(_)),
-                }),
-                Err(error) => Outcome::Error(fault::item_error(error)),
-            };
-            wire::BatchStartRunsResult { result: Some(result) }
-        });
-        Ok(wire::BatchStartRunsResponse { results: results.collect().await })
+        let results = stream::iter(starts)
+            .buffered(BATCH_STARTS_IN_FLIGHT)
+            .map(|started| {
+                let result = match started {
+                    Ok(started) => Outcome::Started(wire::StartedRun {
+                        run_id: started.run().to_string(),
+                        created: matches!(started, Started::Now(_)),
+                    }),
+                    Err(error) => Outcome::Error(fault::item_error(error)),
+                };
+                wire::BatchStartRunsResult {
+                    result: Some(result),
+                }
+            });
+        Ok(wire::BatchStartRunsResponse {
+            results: results.collect().await,
+        })
     }
 
     async fn start_item(
@@ -196,7 +264,8 @@ impl Runs {
         spec: wire::RunSpec,
         client: Option<ClientRequest>,
     ) -> Result<Started, Fault> {
-        self.start_one(caller, namespace, &format!("specs[{item}]"), spec, client).await
+        self.start_one(caller, namespace, &format!("specs[{item}]"), spec, client)
+            .await
     }
 
     async fn start_one(
@@ -213,20 +282,30 @@ impl Runs {
             return Err(Fault::field(format!("{field}.idempotency_key"), problem));
         }
         let definitions = self.store.definitions();
-        let not_found = |what: &str| Fault::not_found(ErrorReason::DefinitionNotFound, "workflow", what);
+        let not_found =
+            |what: &str| Fault::not_found(ErrorReason::DefinitionNotFound, "workflow", what);
         let (workflow, definition) = match spec.definition {
             None => return Err(Fault::field(format!("{field}.workflow"), "is missing")),
             Some(Definition::Workflow(name)) => {
-                let hash = definitions.current_hash(namespace.id, &name).await?.ok_or_else(|| not_found(&name))?;
+                let hash = definitions
+                    .current_hash(namespace.id, &name)
+                    .await?
+                    .ok_or_else(|| not_found(&name))?;
                 (name, hash)
             }
             Some(Definition::DefinitionHash(text)) => {
                 let hash = super::definitions::hash(&text).ok_or_else(|| not_found(&text))?;
-                let stored = definitions.in_namespace(namespace.id, hash).await?.ok_or_else(|| not_found(&text))?;
+                let stored = definitions
+                    .in_namespace(namespace.id, hash)
+                    .await?
+                    .ok_or_else(|| not_found(&text))?;
                 (stored.workflow, hash)
             }
         };
-        let input = spec.input.map(|input| payload::to_payload(&format!("{field}.input"), input)).transpose()?;
+        let input = spec
+            .input
+            .map(|input| payload::to_payload(&format!("{field}.input"), input))
+            .transpose()?;
         let request = StartRequest {
             actor: actor(caller),
             namespace: namespace.id,
@@ -241,14 +320,27 @@ impl Runs {
         Ok(self.engine.start(request).await?)
     }
 
-    async fn list(&self, caller: &Caller, request: wire::ListRunsRequest) -> Result<wire::ListRunsResponse, Fault> {
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: wire::ListRunsRequest,
+    ) -> Result<wire::ListRunsResponse, Fault> {
         let namespace = self.namespace(caller, &request.namespace).await?;
-        let conditions = RunConditions::parse(&request.filter, &self.engine.limits).map_err(|error| {
-            Fault::new(Code::InvalidArgument, ErrorReason::FilterInvalid, format!("filter: {error}"))
-        })?;
+        let conditions =
+            RunConditions::parse(&request.filter, &self.engine.limits).map_err(|error| {
+                Fault::new(
+                    Code::InvalidArgument,
+                    ErrorReason::FilterInvalid,
+                    format!("filter: {error}"),
+                )
+            })?;
         let rows = page::rows(request.page_size, self.engine.limits.page_rows_max)?;
         let filter: [&str; 2] = [&request.namespace, &request.filter];
-        let listing = Listing { key: &self.page_key, method: "ListRuns", filter: &filter };
+        let listing = Listing {
+            key: &self.page_key,
+            method: "ListRuns",
+            filter: &filter,
+        };
         let after: Option<RunId> = listing.cursor(&request.page_token)?;
         let filter = RunFilter {
             namespace: namespace.id,
@@ -257,15 +349,31 @@ impl Runs {
             family: conditions.parent.map_or(Family::Roots, Family::ChildrenOf),
             since: conditions.since,
         };
-        let read = self.store.runs().list(filter, Page { after, rows: rows + 1 }).await?;
+        let read = self
+            .store
+            .runs()
+            .list(
+                filter,
+                Page {
+                    after,
+                    rows: rows + 1,
+                },
+            )
+            .await?;
         let (heads, more) = page::cut(read, rows);
         let next_page_token = match (more, heads.last()) {
             (More::Yes, Some(last)) => listing.token(&last.run),
             (More::Yes | More::No, _) => String::new(),
         };
         let name = namespace.name.as_str();
-        let runs = heads.iter().map(|head| convert::summary(name, head)).collect();
-        Ok(wire::ListRunsResponse { runs, next_page_token })
+        let runs = heads
+            .iter()
+            .map(|head| convert::summary(name, head))
+            .collect();
+        Ok(wire::ListRunsResponse {
+            runs,
+            next_page_token,
+        })
     }
 
     /// Snapshots of a run whenever it has changed, until it is closed.
@@ -309,16 +417,30 @@ impl Runs {
         })
     }
 
-    async fn show(&self, namespace: &Namespace, run: RunId, detail: convert::Detail) -> Result<wire::Run, Fault> {
+    async fn show(
+        &self,
+        namespace: &Namespace,
+        run: RunId,
+        detail: convert::Detail,
+    ) -> Result<wire::Run, Fault> {
         let (state, head) = self.engine.run(namespace.id, run).await?;
         let references = convert::references(&state, detail);
         let payloads = self.store.payloads(&references).await?;
-        let payloads = payloads.into_iter().map(|new| (new.reference.id, new.payload)).collect();
+        let payloads = payloads
+            .into_iter()
+            .map(|new| (new.reference.id, new.payload))
+            .collect();
         let plan = match detail {
             convert::Detail::Run => None,
             convert::Detail::Steps => self.engine.catalog.plan(head.definition).await?.ok(),
         };
-        Ok(convert::run(namespace.name.as_str(), &state, &head, &payloads, plan.as_deref()))
+        Ok(convert::run(
+            namespace.name.as_str(),
+            &state,
+            &head,
+            &payloads,
+            plan.as_deref(),
+        ))
     }
 
     async fn namespace(&self, caller: &Caller, name: &str) -> Result<Namespace, Fault> {
@@ -335,10 +457,20 @@ impl Runs {
     ) -> Result<Addressed, Fault> {
         let namespace = self.namespace(caller, namespace).await?;
         let run = ids::run_id(run)?;
-        Ok(Addressed { actor: actor(caller), namespace: namespace.id, run, request, trace: trace::current() })
+        Ok(Addressed {
+            actor: actor(caller),
+            namespace: namespace.id,
+            run,
+            request,
+            trace: trace::current(),
+        })
     }
 }
 
 fn detail(include_steps: bool) -> convert::Detail {
-    if include_steps { convert::Detail::Steps } else { convert::Detail::Run }
+    if include_steps {
+        convert::Detail::Steps
+    } else {
+        convert::Detail::Run
+    }
 }

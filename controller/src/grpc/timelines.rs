@@ -45,13 +45,16 @@ impl TimelineService for Timelines {
     ) -> Result<Response<wire::ListEventsResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let run = self.run(&caller, &request.namespace, &request.run_id).await?;
+        let run = self
+            .run(&caller, &request.namespace, &request.run_id)
+            .await?;
         let rows = page::rows(request.page_size, self.engine.limits.page_rows_max)?;
         let (events, more) = self.page(run, request.after_seq, rows).await?;
         Ok(Response::new(wire::ListEventsResponse { events, more }))
     }
 
-    type StreamEventsStream = Pin<Box<dyn Stream<Item = Result<wire::StreamEventsResponse, Status>> + Send>>;
+    type StreamEventsStream =
+        Pin<Box<dyn Stream<Item = Result<wire::StreamEventsResponse, Status>> + Send>>;
 
     async fn stream_events(
         &self,
@@ -59,11 +62,15 @@ impl TimelineService for Timelines {
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let run = self.run(&caller, &request.namespace, &request.run_id).await?;
+        let run = self
+            .run(&caller, &request.namespace, &request.run_id)
+            .await?;
         let pages = self.clone().pages(run, request.after_seq);
         let events = pages.flat_map(|page| match page {
             Ok(events) => {
-                let responses = events.into_iter().map(|event| Ok(wire::StreamEventsResponse { event: Some(event) }));
+                let responses = events
+                    .into_iter()
+                    .map(|event| Ok(wire::StreamEventsResponse { event: Some(event) }));
                 stream::iter(responses.collect::<Vec<_>>())
             }
             Err(fault) => stream::iter(vec![Err(fault.into())]),
@@ -78,15 +85,34 @@ impl Timelines {
         caller.reach(namespace)?;
         let namespace = self.registry.namespace(namespace).await?;
         let id = ids::run_id(run)?;
-        let head = self.store.heads(&[id]).await?.pop().filter(|head| head.namespace == namespace.id);
-        head.map(|head| head.run).ok_or_else(|| Fault::not_found(ErrorReason::RunNotFound, "run", run))
+        let head = self
+            .store
+            .heads(&[id])
+            .await?
+            .pop()
+            .filter(|head| head.namespace == namespace.id);
+        head.map(|head| head.run)
+            .ok_or_else(|| Fault::not_found(ErrorReason::RunNotFound, "run", run))
     }
 
     /// Entries after `after_seq`, at most `rows`, and whether there are more.
-    async fn page(&self, run: RunId, after_seq: u64, rows: u32) -> Result<(Vec<wire::Event>, bool), Fault> {
+    async fn page(
+        &self,
+        run: RunId,
+        after_seq: u64,
+        rows: u32,
+    ) -> Result<(Vec<wire::Event>, bool), Fault> {
         // The entry before the page gives the hash that the page continues.
-        let (from, extra) = if after_seq == 0 { (0, 0) } else { (after_seq - 1, 1) };
-        let read = self.store.runs().timeline(run, from, rows + extra + 1).await?;
+        let (from, extra) = if after_seq == 0 {
+            (0, 0)
+        } else {
+            (after_seq - 1, 1)
+        };
+        let read = self
+            .store
+            .runs()
+            .timeline(run, from, rows + extra + 1)
+            .await?;
         let mut previous = ChainHash::default();
         let mut read = read.into_iter();
         if extra == 1 {
@@ -105,7 +131,11 @@ impl Timelines {
     }
 
     /// Pages as they come, until the run is closed and everything has been sent.
-    fn pages(self, run: RunId, after_seq: u64) -> impl Stream<Item = Result<Vec<wire::Event>, Fault>> + Send {
+    fn pages(
+        self,
+        run: RunId,
+        after_seq: u64,
+    ) -> impl Stream<Item = Result<Vec<wire::Event>, Fault>> + Send {
         let changes = self.engine.watch(run);
         stream::unfold(Some((self, changes, after_seq)), move |state| async move {
             let (service, mut changes, mut after) = state?;
@@ -121,7 +151,10 @@ impl Timelines {
                         if let Some(last) = events.last() {
                             after = last.seq;
                             let done = closed && !more;
-                            return Some((Ok(events), (!done).then_some((service, changes, after))));
+                            return Some((
+                                Ok(events),
+                                (!done).then_some((service, changes, after)),
+                            ));
                         }
                     }
                 }

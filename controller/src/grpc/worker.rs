@@ -47,7 +47,10 @@ impl WorkerService for Workers {
         request: Request<wire::RegisterRequest>,
     ) -> Result<Response<wire::RegisterResponse>, Status> {
         let caller = caller(&request)?;
-        let answer = self.registrations.register(&caller, request.into_inner()).await?;
+        let answer = self
+            .registrations
+            .register(&caller, request.into_inner())
+            .await?;
         Ok(Response::new(answer))
     }
 
@@ -56,7 +59,9 @@ impl WorkerService for Workers {
         request: Request<wire::LeaseTasksRequest>,
     ) -> Result<Response<wire::LeaseTasksResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.lease(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.lease(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn heartbeat(
@@ -64,7 +69,9 @@ impl WorkerService for Workers {
         request: Request<wire::HeartbeatRequest>,
     ) -> Result<Response<wire::HeartbeatResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.beat(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.beat(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn report_tasks(
@@ -76,14 +83,22 @@ impl WorkerService for Workers {
         if reports.len() > REPORT_BATCH_MAX {
             return Err(too_many("reports", REPORT_BATCH_MAX, reports.len()).into());
         }
-        let results = join_all(reports.into_iter().map(|report| self.take_report(worker, report))).await;
+        let results = join_all(
+            reports
+                .into_iter()
+                .map(|report| self.take_report(worker, report)),
+        )
+        .await;
         let results = results.into_iter().map(|result| wire::TaskReportResult {
             result: Some(match result {
                 Ok(()) => wire::task_report_result::Result::Accepted(wire::ReportAccepted {}),
                 Err(error) => wire::task_report_result::Result::Error(fault::item_error(error)),
             }),
         });
-        Ok(Response::new(wire::ReportTasksResponse { results: results.collect(), next_tasks: Vec::new() }))
+        Ok(Response::new(wire::ReportTasksResponse {
+            results: results.collect(),
+            next_tasks: Vec::new(),
+        }))
     }
 
     async fn append_journal(
@@ -91,7 +106,9 @@ impl WorkerService for Workers {
         request: Request<wire::AppendJournalRequest>,
     ) -> Result<Response<wire::AppendJournalResponse>, Status> {
         let worker = worker_id(&caller(&request)?);
-        Ok(Response::new(self.append(worker, request.into_inner()).await?))
+        Ok(Response::new(
+            self.append(worker, request.into_inner()).await?,
+        ))
     }
 
     async fn renew_certificate(
@@ -99,7 +116,11 @@ impl WorkerService for Workers {
         request: Request<wire::RenewCertificateRequest>,
     ) -> Result<Response<wire::RenewCertificateResponse>, Status> {
         let caller = caller(&request)?;
-        Ok(Response::new(self.registrations.renew(&caller, request.into_inner()).await?))
+        Ok(Response::new(
+            self.registrations
+                .renew(&caller, request.into_inner())
+                .await?,
+        ))
     }
 }
 
@@ -114,46 +135,83 @@ impl Workers {
         let capabilities: Vec<String> = if request.capabilities.is_empty() {
             served.capabilities.iter().cloned().collect()
         } else {
-            request.capabilities.into_iter().filter(|name| served.capabilities.contains(name)).collect()
+            request
+                .capabilities
+                .into_iter()
+                .filter(|name| served.capabilities.contains(name))
+                .collect()
         };
         let wait = match request.wait {
             Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(LEASE_WAIT_MAX),
             None => Duration::ZERO,
         };
         if request.call_id.len() > CALL_ID_BYTES_MAX {
-            return Err(Fault::field("call_id", format!("must have at most {CALL_ID_BYTES_MAX} bytes")));
+            return Err(Fault::field(
+                "call_id",
+                format!("must have at most {CALL_ID_BYTES_MAX} bytes"),
+            ));
         }
         let (namespace, slots, call_id) = (served.namespace, request.slots, request.call_id);
-        let call = LeaseCall { worker, namespace, capabilities, slots, wait, call_id };
+        let call = LeaseCall {
+            worker,
+            namespace,
+            capabilities,
+            slots,
+            wait,
+            call_id,
+        };
         let deliveries = self.engine.lease(call).await?;
         let lease_ttl = time::span(self.engine.lease);
-        let tasks = deliveries.into_iter().map(|delivery| task(delivery, &served.name, lease_ttl));
-        Ok(wire::LeaseTasksResponse { tasks: tasks.collect(), retry_after: None })
+        let tasks = deliveries
+            .into_iter()
+            .map(|delivery| task(delivery, &served.name, lease_ttl));
+        Ok(wire::LeaseTasksResponse {
+            tasks: tasks.collect(),
+            retry_after: None,
+        })
     }
 
-    async fn beat(&self, caller: &Caller, request: wire::HeartbeatRequest) -> Result<wire::HeartbeatResponse, Fault> {
+    async fn beat(
+        &self,
+        caller: &Caller,
+        request: wire::HeartbeatRequest,
+    ) -> Result<wire::HeartbeatResponse, Fault> {
         if request.leases.len() > HEARTBEAT_BATCH_MAX {
-            return Err(too_many("leases", HEARTBEAT_BATCH_MAX, request.leases.len()));
+            return Err(too_many(
+                "leases",
+                HEARTBEAT_BATCH_MAX,
+                request.leases.len(),
+            ));
         }
         let worker = worker_id(caller);
-        let tokens: Vec<Option<LeaseToken>> =
-            request.leases.iter().map(|lease| LeaseToken::decode(&lease.lease).ok()).collect();
+        let tokens: Vec<Option<LeaseToken>> = request
+            .leases
+            .iter()
+            .map(|lease| LeaseToken::decode(&lease.lease).ok())
+            .collect();
         let known: Vec<LeaseToken> = tokens.iter().flatten().cloned().collect();
         let mut outcomes = self.engine.heartbeat(worker, &known).await?.into_iter();
         let now = self.engine.clock.now();
         let results = tokens.iter().map(|token| {
-            let outcome = if token.is_some() { outcomes.next() } else { None };
+            let outcome = if token.is_some() {
+                outcomes.next()
+            } else {
+                None
+            };
             match outcome {
                 Some(BeatOutcome::Extended(deadline)) => wire::HeartbeatResult {
                     state: wire::LeaseState::Held.into(),
                     lease_ttl: Some(time::span(deadline.since(now))),
                 },
-                Some(BeatOutcome::Lost) | None => {
-                    wire::HeartbeatResult { state: wire::LeaseState::Lost.into(), lease_ttl: None }
-                }
+                Some(BeatOutcome::Lost) | None => wire::HeartbeatResult {
+                    state: wire::LeaseState::Lost.into(),
+                    lease_ttl: None,
+                },
             }
         });
-        Ok(wire::HeartbeatResponse { results: results.collect() })
+        Ok(wire::HeartbeatResponse {
+            results: results.collect(),
+        })
     }
 
     async fn take_report(&self, worker: WorkerId, report: wire::TaskReport) -> Result<(), Fault> {
@@ -166,19 +224,34 @@ impl Workers {
                 output: namer.name(payload::required("completed.output", done.output)?)?,
             },
             Some(Outcome::Failed(failed)) => {
-                let wire = failed.failure.ok_or_else(|| Fault::field("failed.failure", "is missing"))?;
+                let wire = failed
+                    .failure
+                    .ok_or_else(|| Fault::field("failed.failure", "is missing"))?;
                 let (failure, details) = failure::to_failure("failed.failure", wire)?;
                 let details = details.map(|details| namer.name(details)).transpose()?;
                 ReportOutcome::Failed { failure, details }
             }
             Some(Outcome::Parked(parked)) => {
-                let operations = parked.operations.into_iter().enumerate().map(|(i, parked)| {
-                    operation::to_operation(&format!("parked.operations[{i}]"), parked, &mut namer)
-                });
-                ReportOutcome::Parked { operations: operations.collect::<Result<_, _>>()? }
+                let operations = parked
+                    .operations
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, parked)| {
+                        operation::to_operation(
+                            &format!("parked.operations[{i}]"),
+                            parked,
+                            &mut namer,
+                        )
+                    });
+                ReportOutcome::Parked {
+                    operations: operations.collect::<Result<_, _>>()?,
+                }
             }
         };
-        Ok(self.engine.report(worker, token, outcome, trace::current()).await?)
+        Ok(self
+            .engine
+            .report(worker, token, outcome, trace::current())
+            .await?)
     }
 
     async fn append(
@@ -188,18 +261,27 @@ impl Workers {
     ) -> Result<wire::AppendJournalResponse, Fault> {
         use wire::append_journal_result::Result as Outcome;
         if request.entries.len() > JOURNAL_BATCH_MAX {
-            return Err(too_many("entries", JOURNAL_BATCH_MAX, request.entries.len()));
+            return Err(too_many(
+                "entries",
+                JOURNAL_BATCH_MAX,
+                request.entries.len(),
+            ));
         }
         let token = LeaseToken::decode(&request.lease)?;
         let mut results = Vec::with_capacity(request.entries.len());
         for (i, entry) in request.entries.into_iter().enumerate() {
-            let outcome = match self.append_one(worker, &token, &format!("entries[{i}]"), entry).await {
+            let outcome = match self
+                .append_one(worker, &token, &format!("entries[{i}]"), entry)
+                .await
+            {
                 Ok(()) => Outcome::Recorded(wire::JournalRecorded {}),
                 // A lost lease refuses the whole call.
                 Err(fault) if fault.reason == ErrorReason::LeaseLost => return Err(fault),
                 Err(fault) => Outcome::Error(fault::item_error(fault)),
             };
-            results.push(wire::AppendJournalResult { result: Some(outcome) });
+            results.push(wire::AppendJournalResult {
+                result: Some(outcome),
+            });
         }
         Ok(wire::AppendJournalResponse { results })
     }
@@ -213,14 +295,22 @@ impl Workers {
     ) -> Result<(), Fault> {
         let digest = operation::to_digest(field, &entry.input_digest)?;
         let output = match entry.outcome {
-            Some(wire::journal_entry::Outcome::Output(output)) => payload::to_payload(field, output)?,
+            Some(wire::journal_entry::Outcome::Output(output)) => {
+                payload::to_payload(field, output)?
+            }
             Some(wire::journal_entry::Outcome::Failure(_)) | None => {
-                return Err(Fault::field(format!("{field}.output"), "is missing: only completed operations are recorded"));
+                return Err(Fault::field(
+                    format!("{field}.output"),
+                    "is missing: only completed operations are recorded",
+                ));
             }
         };
         let output = self.engine.namer(token.run)?.name(output)?;
         let operations = vec![(entry.name, digest, output)];
-        Ok(self.engine.append_journal(worker, token.clone(), operations, trace::current()).await?)
+        Ok(self
+            .engine
+            .append_journal(worker, token.clone(), operations, trace::current())
+            .await?)
     }
 }
 
@@ -244,7 +334,9 @@ fn task(delivery: Delivery, namespace: &str, lease_ttl: prost_types::Duration) -
         input: Some(payload::payload(delivery.input)),
         effect_key: delivery.effect_key,
         lease_ttl: Some(lease_ttl),
-        time_left: task.close_by.map(|at| time::span(at.since(task.granted_at))),
+        time_left: task
+            .close_by
+            .map(|at| time::span(at.since(task.granted_at))),
         journal: delivery.journal.into_iter().map(operation::entry).collect(),
         traceparent: task.trace.map(trace::traceparent).unwrap_or_default(),
         tracestate: String::new(),
@@ -252,5 +344,9 @@ fn task(delivery: Delivery, namespace: &str, lease_ttl: prost_types::Duration) -
 }
 
 fn too_many(field: &str, max: usize, actual: usize) -> Fault {
-    Fault::new(Code::InvalidArgument, ErrorReason::BatchTooLarge, format!("{field}: at most {max} a call, got {actual}"))
+    Fault::new(
+        Code::InvalidArgument,
+        ErrorReason::BatchTooLarge,
+        format!("{field}: at most {max} a call, got {actual}"),
+    )
 }

@@ -37,7 +37,9 @@ pub enum ConnectError {
     #[error("PostgreSQL {found} is too old; version {} or newer is needed", SERVER_VERSION_MIN / 10_000)]
     TooOld { found: String },
     /// A commit could be lost.
-    #[error("the server runs with `{setting} = off`: accepted work could be lost. Turn it on, or start with --unsafe on data you can lose")]
+    #[error(
+        "the server runs with `{setting} = off`: accepted work could be lost. Turn it on, or start with --unsafe on data you can lose"
+    )]
     NotDurable { setting: &'static str },
     /// The server cannot be reached or refuses.
     #[error(transparent)]
@@ -49,10 +51,15 @@ impl Pools {
     pub(crate) async fn open(options: &StoreOptions) -> Result<Self, ConnectError> {
         let sum = options.pools.sum();
         if sum > PoolSizes::CONNECTIONS_MAX {
-            return Err(ConnectError::TooManyConnections { sum, max: PoolSizes::CONNECTIONS_MAX });
+            return Err(ConnectError::TooManyConnections {
+                sum,
+                max: PoolSizes::CONNECTIONS_MAX,
+            });
         }
         let connect = connect_options(options)?;
-        let pool = |size: u32| pool_options(size, options.acquire_timeout).connect_lazy_with(connect.clone());
+        let pool = |size: u32| {
+            pool_options(size, options.acquire_timeout).connect_lazy_with(connect.clone())
+        };
         let pools = Self {
             control: pool(options.pools.control),
             request: pool(options.pools.request),
@@ -71,9 +78,13 @@ impl Pools {
 }
 
 fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions, ConnectError> {
-    let parsed: PgConnectOptions =
-        options.url.parse().map_err(|error: sqlx::Error| ConnectError::Url(error.to_string()))?;
-    let named = parsed.application_name("fulcrum").disable_statement_logging();
+    let parsed: PgConnectOptions = options
+        .url
+        .parse()
+        .map_err(|error: sqlx::Error| ConnectError::Url(error.to_string()))?;
+    let named = parsed
+        .application_name("fulcrum")
+        .disable_statement_logging();
     Ok(match options.route {
         // The server watches the socket from its side; the driver offers no keep-alive on ours, but every
         // transaction has a statement timeout and every checkout a check.
@@ -96,7 +107,11 @@ fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for < IDLE_BEFORE_CHECK { Ok(true) } else { is_idle(connection).await }
+                if meta.idle_for < IDLE_BEFORE_CHECK {
+                    Ok(true)
+                } else {
+                    is_idle(connection).await
+                }
             })
         })
         .after_release(|connection, _| Box::pin(is_idle(connection)))
@@ -117,17 +132,26 @@ async fn is_idle(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 async fn check_server(pool: &PgPool, durability: Durability) -> Result<(), ConnectError> {
     let pool = pool.clone();
     let server = unit(async move {
-        sqlx::query_file!("queries/connect/server.sql").fetch_one(&pool).await.map_err(Problem::from)
+        sqlx::query_file!("queries/connect/server.sql")
+            .fetch_one(&pool)
+            .await
+            .map_err(Problem::from)
     })
     .await?;
     if server.version_num < SERVER_VERSION_MIN {
-        return Err(ConnectError::TooOld { found: server.version });
+        return Err(ConnectError::TooOld {
+            found: server.version,
+        });
     }
     match durability {
         Durability::Unsafe => Ok(()),
-        Durability::Required if server.fsync == "off" => Err(ConnectError::NotDurable { setting: "fsync" }),
+        Durability::Required if server.fsync == "off" => {
+            Err(ConnectError::NotDurable { setting: "fsync" })
+        }
         Durability::Required if server.synchronous_commit == "off" => {
-            Err(ConnectError::NotDurable { setting: "synchronous_commit" })
+            Err(ConnectError::NotDurable {
+                setting: "synchronous_commit",
+            })
         }
         Durability::Required => Ok(()),
     }
@@ -139,22 +163,30 @@ mod tests {
     use sqlx::Executor;
 
     async fn backend(connection: &mut PgConnection) -> i32 {
-        sqlx::raw_sql("select pg_backend_pid()").fetch_one(connection).await.unwrap().get(0)
+        sqlx::raw_sql("select pg_backend_pid()")
+            .fetch_one(connection)
+            .await
+            .unwrap()
+            .get(0)
     }
 
     #[tokio::test]
     async fn a_connection_is_kept_unless_it_comes_back_inside_a_transaction() {
-        let url = std::env::var("FULCRUM_TEST_DATABASE_URL").expect("run with `scripts/pg-test run`");
-        let pool = pool_options(1, Duration::from_secs(5)).connect(&url).await.unwrap();
-        let first = backend(&mut *pool.acquire().await.unwrap()).await;
-        let again = backend(&mut *pool.acquire().await.unwrap()).await;
+        let url =
+            std::env::var("FULCRUM_TEST_DATABASE_URL").expect("run with `scripts/pg-test run`");
+        let pool = pool_options(1, Duration::from_secs(5))
+            .connect(&url)
+            .await
+            .unwrap();
+        let first = backend(&mut pool.acquire().await.unwrap()).await;
+        let again = backend(&mut pool.acquire().await.unwrap()).await;
         assert_eq!(first, again);
         for spoiled in ["begin", "begin; select broken"] {
             let mut connection = pool.acquire().await.unwrap();
             let before = backend(&mut connection).await;
             let _ = connection.execute(spoiled).await;
             drop(connection);
-            let after = backend(&mut *pool.acquire().await.unwrap()).await;
+            let after = backend(&mut pool.acquire().await.unwrap()).await;
             assert_ne!(before, after, "after `{spoiled}`");
         }
     }

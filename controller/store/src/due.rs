@@ -15,7 +15,9 @@ use crate::work::Prelude;
 
 pub(crate) async fn tasks(pool: &PgPool, limit: u32) -> Result<Vec<TaskRow>, Problem> {
     let mut tx = Prelude::Control.begin(pool).await?;
-    let rows = sqlx::query_file!("queries/due/tasks.sql", i64::from(limit)).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("queries/due/tasks.sql", i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await?;
     tx.commit().await?;
     rows.into_iter()
         .map(|row| {
@@ -53,7 +55,9 @@ fn leased_due(lease_until: Option<At>, close_by: Option<At>, due_at: Timestamp) 
 
 pub(crate) async fn timers(pool: &PgPool, limit: u32) -> Result<Vec<DueTimer>, Problem> {
     let mut tx = Prelude::Control.begin(pool).await?;
-    let rows = sqlx::query_file!("queries/due/timers.sql", i64::from(limit)).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("queries/due/timers.sql", i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await?;
     tx.rollback().await?;
     rows.into_iter()
         .map(|row| {
@@ -69,10 +73,15 @@ pub(crate) async fn timers(pool: &PgPool, limit: u32) -> Result<Vec<DueTimer>, P
         .collect()
 }
 
-pub(crate) async fn mail(pool: &PgPool, older_than: Millis, limit: u32) -> Result<Vec<Mail>, Problem> {
+pub(crate) async fn mail(
+    pool: &PgPool,
+    older_than: Millis,
+    limit: u32,
+) -> Result<Vec<Mail>, Problem> {
     let mut tx = Prelude::Control.begin(pool).await?;
-    let rows =
-        sqlx::query_file!("queries/due/mail.sql", long(older_than.0), i64::from(limit)).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("queries/due/mail.sql", long(older_than.0), i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await?;
     tx.rollback().await?;
     rows.into_iter()
         .map(|row| {
@@ -82,7 +91,13 @@ pub(crate) async fn mail(pool: &PgPool, older_than: Millis, limit: u32) -> Resul
                 problem: format!("mail {} does not decode: {error}", MailId(row.mail_id)),
             })?;
             let (root, from) = (RunId(row.root_id), RunId(row.sender_id));
-            Ok(Mail { id: MailId(row.mail_id), to, root, from, body })
+            Ok(Mail {
+                id: MailId(row.mail_id),
+                to,
+                root,
+                from,
+                body,
+            })
         })
         .collect()
 }

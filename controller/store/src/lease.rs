@@ -14,6 +14,9 @@ use crate::column::{At, decode};
 use crate::problem::Problem;
 use crate::work::Prelude;
 
+/// The most tasks of one capability that one claim looks at.
+const CLAIM_ROWS_MAX: i64 = 500;
+
 /// Grants ready tasks. Two statements whatever the number of requests: lock the best of what anybody asks for, then
 /// lease what was assigned. What was locked and not assigned is free again when this transaction ends.
 pub(crate) async fn claim(
@@ -36,15 +39,19 @@ pub(crate) async fn claim(
     Ok(granted)
 }
 
-/// Slots per namespace and capability: no more tasks of one kind can be granted.
+/// Slots per namespace and capability: no more tasks of one kind can be granted, and no more are locked.
 fn wanted(requests: &[ClaimRequest]) -> BTreeMap<(NamespaceId, &str), i64> {
     let mut wanted = BTreeMap::new();
     for request in requests.iter().filter(|request| request.slots > 0) {
-        let capabilities: std::collections::BTreeSet<&str> = request.capabilities.iter().map(String::as_str).collect();
+        let capabilities: std::collections::BTreeSet<&str> =
+            request.capabilities.iter().map(String::as_str).collect();
         for capability in capabilities {
             *wanted.entry((request.namespace, capability)).or_insert(0) += i64::from(request.slots);
         }
     }
+    wanted
+        .values_mut()
+        .for_each(|slots| *slots = CLAIM_ROWS_MAX.min(*slots));
     wanted
 }
 
@@ -89,7 +96,11 @@ async fn grant(
     for row in rows {
         let task = TaskId(row.task_id);
         let grant = GrantedTask {
-            lease: Lease { task, seq: decode::count(row.lease_seq)?, nonce: row.lease_nonce },
+            lease: Lease {
+                task,
+                seq: decode::count(row.lease_seq)?,
+                nonce: row.lease_nonce,
+            },
             worker: WorkerId(row.worker_id),
             deadline: row.lease_until.into(),
             granted_at: row.granted_at.into(),
@@ -99,7 +110,11 @@ async fn grant(
             root: RunId(row.root_id),
             step: decode::step(&row.step)?,
             capability: row.capability,
-            contract: row.contract.map(decode::hash).transpose()?.map(ContractHash),
+            contract: row
+                .contract
+                .map(decode::hash)
+                .transpose()?
+                .map(ContractHash),
             input: decode::payload_ref(row.input_id, row.input_hash, row.input_bytes)?,
             attempt: decode::count32(row.attempt.into())?,
             close_by: row.close_by.map(Timestamp::from),
@@ -107,11 +122,18 @@ async fn grant(
         };
         granted.insert(task, grant);
     }
-    Ok(grants.iter().filter_map(|(_, candidate)| granted.remove(&candidate.task)).collect())
+    Ok(grants
+        .iter()
+        .filter_map(|(_, candidate)| granted.remove(&candidate.task))
+        .collect())
 }
 
 /// Extends what is still held, in one statement.
-pub(crate) async fn heartbeat(pool: &PgPool, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, Problem> {
+pub(crate) async fn heartbeat(
+    pool: &PgPool,
+    beats: &[Beat],
+    lease: Millis,
+) -> Result<Vec<BeatOutcome>, Problem> {
     // A beat may be repeated in one batch; a row is updated once.
     let mut unique: Vec<Beat> = beats.to_vec();
     unique.sort_by_key(order);
@@ -129,13 +151,19 @@ pub(crate) async fn heartbeat(pool: &PgPool, beats: &[Beat], lease: Millis) -> R
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
-    let held: BTreeMap<i64, At> = rows.into_iter().map(|row| (row.position, row.lease_until)).collect();
+    let held: BTreeMap<i64, At> = rows
+        .into_iter()
+        .map(|row| (row.position, row.lease_until))
+        .collect();
     let outcome = |beat: &Beat| {
         let position = unique.binary_search_by_key(&order(beat), order).ok()?;
         // `with ordinality` counts from 1.
         held.get(&long(u64::try_from(position).ok()? + 1)).copied()
     };
-    Ok(beats.iter().map(|beat| outcome(beat).map_or(BeatOutcome::Lost, |at| BeatOutcome::Extended(at.into()))).collect())
+    Ok(beats
+        .iter()
+        .map(|beat| outcome(beat).map_or(BeatOutcome::Lost, |at| BeatOutcome::Extended(at.into())))
+        .collect())
 }
 
 fn order(beat: &Beat) -> (Lease, WorkerId) {

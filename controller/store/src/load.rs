@@ -86,9 +86,11 @@ pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<Loa
     let mut loaded = BTreeMap::new();
     for row in rows {
         let snapshot = match (row.snapshot_seq, row.snapshot_chain, row.snapshot_state) {
-            (Some(seq), Some(chain), Some(state)) => {
-                Some(Snapshot { seq: decode::count(seq)?, chain: ChainHash(decode::hash(chain)?), state })
-            }
+            (Some(seq), Some(chain), Some(state)) => Some(Snapshot {
+                seq: decode::count(seq)?,
+                chain: ChainHash(decode::hash(chain)?),
+                state,
+            }),
             _ => None,
         };
         let head = RunHead::try_from(HeadRow {
@@ -107,14 +109,25 @@ pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<Loa
             idempotency_key: row.idempotency_key,
         })?;
         let commit = CommitId(row.commit_id);
-        loaded.insert(head.run, LoadedRun { head, snapshot, events: Vec::new(), commit });
+        loaded.insert(
+            head.run,
+            LoadedRun {
+                head,
+                snapshot,
+                events: Vec::new(),
+                commit,
+            },
+        );
     }
     events(&mut tx, &mut loaded).await?;
     tx.rollback().await?;
     Ok(runs.iter().map(|run| loaded.get(run).cloned()).collect())
 }
 
-async fn events(tx: &mut PgConnection, loaded: &mut BTreeMap<RunId, LoadedRun>) -> Result<(), Problem> {
+async fn events(
+    tx: &mut PgConnection,
+    loaded: &mut BTreeMap<RunId, LoadedRun>,
+) -> Result<(), Problem> {
     let after = |run: &LoadedRun| run.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let behind: Vec<(RunId, u64, u64)> = loaded
         .values()
@@ -135,20 +148,29 @@ async fn events(tx: &mut PgConnection, loaded: &mut BTreeMap<RunId, LoadedRun>) 
     .await?;
     for row in rows {
         if let Some(run) = loaded.get_mut(&RunId(row.stream)) {
-            run.events.push(event(row.seq, row.kind, row.schema, row.body, row.hash)?);
+            run.events
+                .push(event(row.seq, row.kind, row.schema, row.body, row.hash)?);
         }
     }
     for (run, after, upto) in behind {
         let held = loaded.get(&run).map_or(0, |loaded| loaded.events.len());
         if u64::try_from(held) != Ok(upto - after) {
-            let problem = format!("{held} events were found after event {after}, but the last is event {upto}");
+            let problem = format!(
+                "{held} events were found after event {after}, but the last is event {upto}"
+            );
             return Err(StoreError::Corrupt { run, problem }.into());
         }
     }
     Ok(())
 }
 
-pub(crate) fn event(seq: i64, kind: i16, schema: i16, body: Vec<u8>, hash: Vec<u8>) -> Result<StoredEvent, Problem> {
+pub(crate) fn event(
+    seq: i64,
+    kind: i16,
+    schema: i16,
+    body: Vec<u8>,
+    hash: Vec<u8>,
+) -> Result<StoredEvent, Problem> {
     Ok(StoredEvent {
         seq: decode::count(seq)?,
         kind: kind.unsigned_abs(),
@@ -158,7 +180,10 @@ pub(crate) fn event(seq: i64, kind: i16, schema: i16, body: Vec<u8>, hash: Vec<u
     })
 }
 
-pub(crate) async fn payloads(pool: &PgPool, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, Problem> {
+pub(crate) async fn payloads(
+    pool: &PgPool,
+    refs: &[PayloadRef],
+) -> Result<Vec<NewPayload>, Problem> {
     let mut tx = Prelude::Read.begin(pool).await?;
     let rows = sqlx::query_file!(
         "queries/load/payloads.sql",
@@ -170,18 +195,36 @@ pub(crate) async fn payloads(pool: &PgPool, refs: &[PayloadRef]) -> Result<Vec<N
     tx.rollback().await?;
     let stored: BTreeMap<PayloadId, Payload> = rows
         .into_iter()
-        .map(|row| (PayloadId(row.payload_id), Payload { encoding: row.encoding, data: row.data }))
+        .map(|row| {
+            (
+                PayloadId(row.payload_id),
+                Payload {
+                    encoding: row.encoding,
+                    data: row.data,
+                },
+            )
+        })
         .collect();
-    refs.iter().map(|reference| verified(*reference, stored.get(&reference.id))).collect()
+    refs.iter()
+        .map(|reference| verified(*reference, stored.get(&reference.id)))
+        .collect()
 }
 
 fn verified(reference: PayloadRef, stored: Option<&Payload>) -> Result<NewPayload, Problem> {
-    let corrupt = |problem: &str| StoreError::CorruptPayload { payload: reference.id, problem: problem.to_owned() };
+    let corrupt = |problem: &str| StoreError::CorruptPayload {
+        payload: reference.id,
+        problem: problem.to_owned(),
+    };
     let payload = stored.ok_or_else(|| corrupt("it is missing"))?;
     if payload.hash() != reference.hash {
-        return Err(corrupt("its bytes do not match the hash under which it is referred to").into());
+        return Err(
+            corrupt("its bytes do not match the hash under which it is referred to").into(),
+        );
     }
-    Ok(NewPayload { reference, payload: payload.clone() })
+    Ok(NewPayload {
+        reference,
+        payload: payload.clone(),
+    })
 }
 
 pub(crate) async fn join_outputs(pool: &PgPool, join: &JoinKey) -> Result<JoinOutputs, Problem> {
@@ -195,16 +238,29 @@ pub(crate) async fn join_outputs(pool: &PgPool, join: &JoinKey) -> Result<JoinOu
     .fetch_all(&mut *tx)
     .await?;
     tx.rollback().await?;
-    let corrupt = |problem: String| Problem::from(StoreError::Corrupt { run: join.run, problem });
+    let corrupt = |problem: String| {
+        Problem::from(StoreError::Corrupt {
+            run: join.run,
+            problem,
+        })
+    };
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         let output = match (row.output_id, row.output_hash, row.output_bytes) {
             (Some(id), Some(hash), Some(bytes)) => Some(decode::payload_ref(id, hash, bytes)?),
             _ => None,
         };
-        let failure = row.failure.map(|bytes| postcard::from_bytes::<Failure>(&bytes)).transpose();
-        let failure = failure.map_err(|error| corrupt(format!("a child's failure does not decode: {error}")))?;
-        items.push(JoinItem { index: decode::count32(row.index)?, output, failure });
+        let failure = row
+            .failure
+            .map(|bytes| postcard::from_bytes::<Failure>(&bytes))
+            .transpose();
+        let failure = failure
+            .map_err(|error| corrupt(format!("a child's failure does not decode: {error}")))?;
+        items.push(JoinItem {
+            index: decode::count32(row.index)?,
+            output,
+            failure,
+        });
     }
     Ok(JoinOutputs { items })
 }
@@ -214,9 +270,14 @@ pub(crate) async fn request(
     namespace: NamespaceId,
     key: &RequestKey,
 ) -> Result<Option<RequestRecord>, Problem> {
-    let row = sqlx::query_file!("queries/load/request.sql", shard(key.shard), namespace.0, key.id)
-        .fetch_optional(pool)
-        .await?;
+    let row = sqlx::query_file!(
+        "queries/load/request.sql",
+        shard(key.shard),
+        namespace.0,
+        key.id
+    )
+    .fetch_optional(pool)
+    .await?;
     row.map(|row| {
         Ok(RequestRecord {
             namespace,
@@ -230,5 +291,9 @@ pub(crate) async fn request(
 }
 
 pub(crate) async fn now(pool: &PgPool) -> Result<Timestamp, Problem> {
-    Ok(sqlx::query_file!("queries/load/now.sql").fetch_one(pool).await?.now.into())
+    Ok(sqlx::query_file!("queries/load/now.sql")
+        .fetch_one(pool)
+        .await?
+        .now
+        .into())
 }

@@ -14,10 +14,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// A newer Fulcrum has been here.
-    #[error("the database has schema version {found}, this build knows up to {known}; start a newer build")]
+    #[error(
+        "the database has schema version {found}, this build knows up to {known}; start a newer build"
+    )]
     Newer { found: i64, known: i64 },
     /// A migration that was applied is not the one that this build carries.
-    #[error("schema version {version} was applied with other content than this build carries; restore the build or the database it belongs to")]
+    #[error(
+        "schema version {version} was applied with other content than this build carries; restore the build or the database it belongs to"
+    )]
     Changed { version: i64 },
     /// The database failed or refused.
     #[error(transparent)]
@@ -33,7 +37,11 @@ enum Outcome {
 /// Applies what is missing, in one transaction under a transaction-scoped lock, and makes the coming days.
 pub(crate) async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let pool = pool.clone();
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
     match unit(async move { apply(&pool, known).await }).await? {
         Outcome::Done => Ok(()),
         Outcome::Newer { found } => Err(MigrateError::Newer { found, known }),
@@ -46,11 +54,17 @@ async fn apply(pool: &PgPool, known: i64) -> Result<Outcome, Problem> {
     // The driver's own lock belongs to the session, which a transaction pooler does not keep.
     migrator.set_locking(false);
     let mut tx = Prelude::Upkeep.begin(pool).await?;
-    sqlx::query_file!("queries/upkeep/migration_lock.sql").execute(&mut *tx).await?;
+    sqlx::query_file!("queries/upkeep/migration_lock.sql")
+        .execute(&mut *tx)
+        .await?;
     match migrator.run_direct(None, &mut *tx, false).await {
         Ok(()) => {}
-        Err(SqlxMigrateError::VersionMissing(found)) if found > known => return Ok(Outcome::Newer { found }),
-        Err(SqlxMigrateError::VersionMismatch(version) | SqlxMigrateError::VersionMissing(version)) => {
+        Err(SqlxMigrateError::VersionMissing(found)) if found > known => {
+            return Ok(Outcome::Newer { found });
+        }
+        Err(
+            SqlxMigrateError::VersionMismatch(version) | SqlxMigrateError::VersionMissing(version),
+        ) => {
             return Ok(Outcome::Changed { version });
         }
         Err(SqlxMigrateError::Execute(error) | SqlxMigrateError::ExecuteMigration(error, _)) => {
@@ -60,7 +74,11 @@ async fn apply(pool: &PgPool, known: i64) -> Result<Outcome, Problem> {
     }
     tx.commit().await?;
     let made = partitions::make_ahead(pool).await?;
-    tracing::info!(schema = known, partitions_made = made, "the schema is up to date");
+    tracing::info!(
+        schema = known,
+        partitions_made = made,
+        "the schema is up to date"
+    );
     Ok(Outcome::Done)
 }
 
@@ -70,7 +88,16 @@ mod tests {
 
     #[test]
     fn migrations_are_numbered_without_gaps() {
-        let versions: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
-        assert!(versions.iter().copied().eq(1..=i64::try_from(versions.len()).unwrap()), "{versions:?}");
+        let versions: Vec<i64> = MIGRATIONS
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+        assert!(
+            versions
+                .iter()
+                .copied()
+                .eq(1..=i64::try_from(versions.len()).unwrap()),
+            "{versions:?}"
+        );
     }
 }

@@ -56,13 +56,19 @@ impl PoolSizes {
     /// All connections together.
     #[must_use]
     pub const fn sum(self) -> u32 {
-        self.control.saturating_add(self.request).saturating_add(self.report)
+        self.control
+            .saturating_add(self.request)
+            .saturating_add(self.report)
     }
 }
 
 impl Default for PoolSizes {
     fn default() -> Self {
-        Self { control: 4, request: 8, report: 4 }
+        Self {
+            control: 4,
+            request: 8,
+            report: 4,
+        }
     }
 }
 

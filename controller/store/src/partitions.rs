@@ -16,11 +16,22 @@ const DAY_MS: u64 = 86_400_000;
 /// Makes the days on which anything in this batch was born; tells how many partitions it made.
 pub(crate) async fn make_for(pool: &PgPool, batch: &[Commit]) -> Result<i64, Problem> {
     let runs = batch.iter().map(|commit| commit.head.run.birth_ms());
-    let payloads = batch.iter().flat_map(|commit| &commit.payloads).map(|payload| payload.reference.id.birth_ms());
-    let days: BTreeSet<u64> = runs.chain(payloads).map(|born| born / DAY_MS * DAY_MS).collect();
-    let days: Vec<i64> = days.into_iter().filter_map(|day| i64::try_from(day).ok()).collect();
+    let payloads = batch
+        .iter()
+        .flat_map(|commit| &commit.payloads)
+        .map(|payload| payload.reference.id.birth_ms());
+    let days: BTreeSet<u64> = runs
+        .chain(payloads)
+        .map(|born| born / DAY_MS * DAY_MS)
+        .collect();
+    let days: Vec<i64> = days
+        .into_iter()
+        .filter_map(|day| i64::try_from(day).ok())
+        .collect();
     let mut tx = Prelude::Upkeep.begin(pool).await?;
-    let made = sqlx::query_file_scalar!("queries/upkeep/make_days.sql", &days).fetch_one(&mut *tx).await?;
+    let made = sqlx::query_file_scalar!("queries/upkeep/make_days.sql", &days)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(made)
 }
@@ -28,7 +39,9 @@ pub(crate) async fn make_for(pool: &PgPool, batch: &[Commit]) -> Result<i64, Pro
 /// Makes the coming days; tells how many partitions it made.
 pub(crate) async fn make_ahead(pool: &PgPool) -> Result<i32, Problem> {
     let mut tx = Prelude::Upkeep.begin(pool).await?;
-    let made = sqlx::query_file_scalar!("queries/upkeep/make_days_ahead.sql", DAYS_AHEAD).fetch_one(&mut *tx).await?;
+    let made = sqlx::query_file_scalar!("queries/upkeep/make_days_ahead.sql", DAYS_AHEAD)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(made)
 }

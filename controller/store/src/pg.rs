@@ -6,8 +6,8 @@ use fulcrum_core::ids::{MailId, NamespaceId, RunId, TimerId};
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, LoadedRun, RequestRecord,
-    RunHead, Store, StoreError,
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey,
+    LoadedRun, RequestRecord, RunHead, Store, StoreError,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -27,7 +27,9 @@ pub struct PgStore {
 impl PgStore {
     /// Opens the pools and refuses a server that is too old or may lose commits.
     pub async fn connect(options: &StoreOptions) -> Result<Self, ConnectError> {
-        Ok(Self { pools: Pools::open(options).await? })
+        Ok(Self {
+            pools: Pools::open(options).await?,
+        })
     }
 
     /// Brings the schema up to date. Safe to call from many controllers at once; refuses a newer schema.
@@ -67,12 +69,20 @@ impl Store for PgStore {
         unit(async move { load::join_outputs(&pool, &join).await }).await
     }
 
-    async fn claim(&self, requests: &[ClaimRequest], lease: Millis) -> Result<Vec<GrantedTask>, StoreError> {
+    async fn claim(
+        &self,
+        requests: &[ClaimRequest],
+        lease: Millis,
+    ) -> Result<Vec<GrantedTask>, StoreError> {
         let (pool, requests) = (self.pools.control.clone(), requests.to_vec());
         unit(async move { lease::claim(&pool, &requests, lease).await }).await
     }
 
-    async fn heartbeat(&self, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, StoreError> {
+    async fn heartbeat(
+        &self,
+        beats: &[Beat],
+        lease: Millis,
+    ) -> Result<Vec<BeatOutcome>, StoreError> {
         let (pool, beats) = (self.pools.control.clone(), beats.to_vec());
         unit(async move { lease::heartbeat(&pool, &beats, lease).await }).await
     }

@@ -48,9 +48,13 @@ impl Prelude {
                 "begin; set local synchronous_commit = on; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
             ),
             Prelude::Control => {
-                by_index!("begin; set local synchronous_commit = on; set local statement_timeout = '5s'")
+                by_index!(
+                    "begin; set local synchronous_commit = on; set local statement_timeout = '5s'"
+                )
             }
-            Prelude::Beat => by_index!("begin; set local synchronous_commit = off; set local statement_timeout = '5s'"),
+            Prelude::Beat => by_index!(
+                "begin; set local synchronous_commit = off; set local statement_timeout = '5s'"
+            ),
             Prelude::Read => by_index!("begin read only; set local statement_timeout = '10s'"),
             Prelude::Report => {
                 "begin read only; set local statement_timeout = '5s'; set local idle_in_transaction_session_timeout = '15s'"
@@ -65,7 +69,10 @@ impl Prelude {
     }
 
     /// Begins a transaction.
-    pub(crate) async fn begin(self, pool: &PgPool) -> Result<Transaction<'static, Postgres>, Problem> {
+    pub(crate) async fn begin(
+        self,
+        pool: &PgPool,
+    ) -> Result<Transaction<'static, Postgres>, Problem> {
         Ok(pool.begin_with(self.sql()).await?)
     }
 }
@@ -78,8 +85,12 @@ pub(crate) async fn unit<T: Send + 'static>(
         Ok(result) => result.map_err(StoreError::from),
         Err(error) if error.is_panic() => {
             tracing::error!(%error, "a unit of database work panicked");
-            Err(StoreError::Refused("a unit of database work panicked; this is a defect".to_owned()))
+            Err(StoreError::Refused(
+                "a unit of database work panicked; this is a defect".to_owned(),
+            ))
         }
-        Err(_) => Err(StoreError::Unavailable("the process is shutting down".to_owned())),
+        Err(_) => Err(StoreError::Unavailable(
+            "the process is shutting down".to_owned(),
+        )),
     }
 }

@@ -1,7 +1,7 @@
 //! Integration tests of the controller's outer shell: real sockets, real TLS.
 
-mod engine;
 mod database;
+mod engine;
 mod harness;
 mod shutdown;
 mod trust;

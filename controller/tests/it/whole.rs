@@ -518,8 +518,7 @@ async fn health_and_reflection_are_served_to_whom_they_concern() {
     let connector = stack.add_connector(&operator).await;
     let denied = ask(connector.channel)
         .await
-        .err()
-        .expect("workers have no business with it");
+        .expect_err("workers have no business with it");
     assert_eq!(denied.code(), Code::PermissionDenied);
     assert!(
         stack.controller.shut_down().await.is_empty(),

@@ -28,7 +28,10 @@ impl Candidate {
 /// Serves the requests in order; each takes the best of what is left, up to its slots. Gives, per grant, the position
 /// of its request.
 #[must_use]
-pub fn assign(requests: &[ClaimRequest], mut candidates: Vec<Candidate>) -> Vec<(usize, Candidate)> {
+pub fn assign(
+    requests: &[ClaimRequest],
+    mut candidates: Vec<Candidate>,
+) -> Vec<(usize, Candidate)> {
     candidates.sort_by_key(Candidate::rank);
     let mut grants = Vec::new();
     for (position, request) in requests.iter().enumerate() {
@@ -75,7 +78,11 @@ mod tests {
 
     #[test]
     fn the_highest_priority_goes_first_and_then_the_oldest() {
-        let ready = vec![candidate(1, "a", 0, 5), candidate(2, "b", 9, 7), candidate(3, "a", 0, 1)];
+        let ready = vec![
+            candidate(1, "a", 0, 5),
+            candidate(2, "b", 9, 7),
+            candidate(3, "a", 0, 1),
+        ];
         let grants = assign(&[request(&["a", "b"], 3)], ready.clone());
         let order: Vec<_> = grants.iter().map(|(_, c)| c.task).collect();
         assert_eq!(order, [ready[1].task, ready[2].task, ready[0].task]);
@@ -83,7 +90,11 @@ mod tests {
 
     #[test]
     fn nobody_gets_more_than_its_slots_or_what_it_did_not_offer() {
-        let ready = vec![candidate(1, "a", 0, 1), candidate(2, "a", 0, 2), candidate(3, "c", 9, 3)];
+        let ready = vec![
+            candidate(1, "a", 0, 1),
+            candidate(2, "a", 0, 2),
+            candidate(3, "c", 9, 3),
+        ];
         let grants = assign(&[request(&["a"], 1), request(&["a", "b"], 5)], ready);
         assert_eq!(grants.iter().map(|(p, _)| *p).collect::<Vec<_>>(), [0, 1]);
     }

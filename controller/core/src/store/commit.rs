@@ -134,19 +134,31 @@ impl StoredEvent {
         let body = postcard::to_stdvec(envelope).expect("an envelope holds only encodable types");
         let kind = envelope.event.kind();
         let hash = previous.next(run, envelope.seq, kind, EVENT_SCHEMA, &body);
-        Self { seq: envelope.seq, kind, schema: EVENT_SCHEMA, body, hash }
+        Self {
+            seq: envelope.seq,
+            kind,
+            schema: EVENT_SCHEMA,
+            body,
+            hash,
+        }
     }
 
     /// Decodes the envelope and verifies the chain.
     pub fn open(&self, run: RunId, previous: ChainHash) -> Result<Envelope, String> {
         if previous.next(run, self.seq, self.kind, self.schema, &self.body) != self.hash {
-            return Err(format!("event {} does not continue the hash chain", self.seq));
+            return Err(format!(
+                "event {} does not continue the hash chain",
+                self.seq
+            ));
         }
         if self.schema != EVENT_SCHEMA {
-            return Err(format!("event {} has unknown schema {}", self.seq, self.schema));
+            return Err(format!(
+                "event {} has unknown schema {}",
+                self.seq, self.schema
+            ));
         }
-        let envelope: Envelope =
-            postcard::from_bytes(&self.body).map_err(|e| format!("event {} does not decode: {e}", self.seq))?;
+        let envelope: Envelope = postcard::from_bytes(&self.body)
+            .map_err(|e| format!("event {} does not decode: {e}", self.seq))?;
         if envelope.seq != self.seq || envelope.event.kind() != self.kind {
             return Err(format!("event {} disagrees with its own columns", self.seq));
         }

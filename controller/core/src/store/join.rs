@@ -41,8 +41,18 @@ impl JoinBatch {
     /// Applies one op of a commit to `by`. Items of a join that does not exist are dropped: the parent gave it up.
     pub fn apply(&mut self, by: RunId, op: JoinOp) {
         match op {
-            JoinOp::Open { key, notify_at, notify_on_failure } => {
-                let fresh = JoinState { closed: 0, failed: 0, notify_at, notify_on_failure, announced: 0 };
+            JoinOp::Open {
+                key,
+                notify_at,
+                notify_on_failure,
+            } => {
+                let fresh = JoinState {
+                    closed: 0,
+                    failed: 0,
+                    notify_at,
+                    notify_on_failure,
+                    announced: 0,
+                };
                 let state = self.states.entry(key.clone()).or_insert(fresh);
                 state.notify_at = notify_at;
                 state.notify_on_failure = notify_on_failure;
@@ -54,9 +64,16 @@ impl JoinBatch {
                     self.announce(by, &key, FirstFailure::No);
                 }
             }
-            JoinOp::ItemClosed { key, index, output, failure } => {
+            JoinOp::ItemClosed {
+                key,
+                index,
+                output,
+                failure,
+            } => {
                 let at = (key, index);
-                let Some(state) = self.states.get_mut(&at.0) else { return };
+                let Some(state) = self.states.get_mut(&at.0) else {
+                    return;
+                };
                 if self.known.contains(&at) || self.items.contains_key(&at) {
                     return;
                 }
@@ -69,7 +86,14 @@ impl JoinBatch {
                     }
                 }
                 self.announce(by, &at.0, first);
-                self.items.insert(at, JoinItem { index, output, failure });
+                self.items.insert(
+                    at,
+                    JoinItem {
+                        index,
+                        output,
+                        failure,
+                    },
+                );
             }
             JoinOp::Close { key } => {
                 self.states.remove(&key);
@@ -81,18 +105,29 @@ impl JoinBatch {
     }
 
     fn announce(&mut self, by: RunId, key: &JoinKey, first: FirstFailure) {
-        let Some(state) = self.states.get_mut(key) else { return };
-        let wanted = state.closed >= state.notify_at || (state.notify_on_failure && first == FirstFailure::Yes);
+        let Some(state) = self.states.get_mut(key) else {
+            return;
+        };
+        let wanted = state.closed >= state.notify_at
+            || (state.notify_on_failure && first == FirstFailure::Yes);
         if !wanted || state.announced >= state.closed {
             return;
         }
         state.announced = state.closed;
         self.mail.push(Mail {
-            id: MailId::of(key.run, &format!("join {}", key.step), u64::from(state.closed)),
+            id: MailId::of(
+                key.run,
+                &format!("join {}", key.step),
+                u64::from(state.closed),
+            ),
             to: key.run,
             root: key.root,
             from: by,
-            body: MailBody::JoinProgressed { step: key.step.clone(), closed: state.closed, failed: state.failed },
+            body: MailBody::JoinProgressed {
+                step: key.step.clone(),
+                closed: state.closed,
+                failed: state.failed,
+            },
         });
     }
 }
@@ -113,11 +148,20 @@ mod tests {
 
     fn key() -> JoinKey {
         let run = RunId::new(Timestamp::from_millis(1), Shard(1), 1);
-        JoinKey { run, root: run, step: StepKey::first("items") }
+        JoinKey {
+            run,
+            root: run,
+            step: StepKey::first("items"),
+        }
     }
 
     fn closed(index: u32, failure: Option<Failure>) -> JoinOp {
-        JoinOp::ItemClosed { key: key(), index, output: None, failure }
+        JoinOp::ItemClosed {
+            key: key(),
+            index,
+            output: None,
+            failure,
+        }
     }
 
     fn told(batch: &JoinBatch) -> Vec<(u32, u32)> {
@@ -130,7 +174,14 @@ mod tests {
 
     fn opened(notify_at: u32, notify_on_failure: bool) -> JoinBatch {
         let mut batch = JoinBatch::default();
-        batch.apply(key().run, JoinOp::Open { key: key(), notify_at, notify_on_failure });
+        batch.apply(
+            key().run,
+            JoinOp::Open {
+                key: key(),
+                notify_at,
+                notify_on_failure,
+            },
+        );
         batch
     }
 
@@ -140,7 +191,13 @@ mod tests {
         for index in [0, 1, 1, 2] {
             batch.apply(key().run, closed(index, None));
         }
-        batch.apply(key().run, JoinOp::NotifyAt { key: key(), notify_at: 3 });
+        batch.apply(
+            key().run,
+            JoinOp::NotifyAt {
+                key: key(),
+                notify_at: 3,
+            },
+        );
         assert_eq!(told(&batch), [(2, 0), (3, 0)]);
     }
 
@@ -157,7 +214,13 @@ mod tests {
     fn a_threshold_that_was_passed_already_is_announced_at_once() {
         let mut batch = opened(10, false);
         batch.apply(key().run, closed(0, None));
-        batch.apply(key().run, JoinOp::NotifyAt { key: key(), notify_at: 1 });
+        batch.apply(
+            key().run,
+            JoinOp::NotifyAt {
+                key: key(),
+                notify_at: 1,
+            },
+        );
         assert_eq!(told(&batch), [(1, 0)]);
     }
 

@@ -14,9 +14,13 @@ pub mod reference;
 
 use std::future::Future;
 
-pub use commit::{Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus, StoredEvent};
+pub use commit::{
+    Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus,
+    StoredEvent,
+};
 pub use ops::{
-    Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, JoinOp, ReviewOp, ReviewRow, TimerOp,
+    Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, JoinOp, ReviewOp, ReviewRow,
+    TimerOp,
 };
 
 use crate::decide::JoinOutputs;
@@ -57,19 +61,34 @@ pub trait Store: Send + Sync + 'static {
     /// Commits many runs' steps in one transaction and tells each one's fate. Losers (stale version, lost lease,
     /// repeated request) are left out and the others go through. Also applies joins and returns the mail that
     /// crossing a join's threshold wrote.
-    fn flush(&self, batch: Vec<Commit>) -> impl Future<Output = Result<FlushReport, StoreError>> + Send;
+    fn flush(
+        &self,
+        batch: Vec<Commit>,
+    ) -> impl Future<Output = Result<FlushReport, StoreError>> + Send;
 
     /// Loads runs: newest snapshot and the events after it. `None` for a run that does not exist.
-    fn load(&self, runs: &[RunId]) -> impl Future<Output = Result<Vec<Option<LoadedRun>>, StoreError>> + Send;
+    fn load(
+        &self,
+        runs: &[RunId],
+    ) -> impl Future<Output = Result<Vec<Option<LoadedRun>>, StoreError>> + Send;
 
     /// The rows of runs, without their timelines; runs that do not exist are left out.
-    fn heads(&self, runs: &[RunId]) -> impl Future<Output = Result<Vec<RunHead>, StoreError>> + Send;
+    fn heads(
+        &self,
+        runs: &[RunId],
+    ) -> impl Future<Output = Result<Vec<RunHead>, StoreError>> + Send;
 
     /// Loads payloads and verifies their hashes, in the order of `refs`.
-    fn payloads(&self, refs: &[PayloadRef]) -> impl Future<Output = Result<Vec<NewPayload>, StoreError>> + Send;
+    fn payloads(
+        &self,
+        refs: &[PayloadRef],
+    ) -> impl Future<Output = Result<Vec<NewPayload>, StoreError>> + Send;
 
     /// Loads the items of a join, ordered by index.
-    fn join_outputs(&self, join: &JoinKey) -> impl Future<Output = Result<JoinOutputs, StoreError>> + Send;
+    fn join_outputs(
+        &self,
+        join: &JoinKey,
+    ) -> impl Future<Output = Result<JoinOutputs, StoreError>> + Send;
 
     /// Grants ready tasks: each `ClaimRequest` gets at most its slots, highest priority then oldest first.
     /// Raises `lease_seq`, draws a nonce, sets the deadline by the database's clock.
@@ -87,10 +106,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<BeatOutcome>, StoreError>> + Send;
 
     /// Tasks whose `due` instant has passed.
-    fn due_tasks(&self, limit: u32) -> impl Future<Output = Result<Vec<TaskRow>, StoreError>> + Send;
+    fn due_tasks(
+        &self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<TaskRow>, StoreError>> + Send;
 
     /// Timers whose instant has passed.
-    fn due_timers(&self, limit: u32) -> impl Future<Output = Result<Vec<DueTimer>, StoreError>> + Send;
+    fn due_timers(
+        &self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<DueTimer>, StoreError>> + Send;
 
     /// Mail older than `older_than` that nobody has consumed: the backstop behind direct delivery.
     fn pending_mail(
@@ -103,7 +128,10 @@ pub trait Store: Send + Sync + 'static {
     fn discard_mail(&self, mail: &[MailId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Throws away timers that mean nothing to their run any more.
-    fn discard_timers(&self, timers: &[TimerId]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn discard_timers(
+        &self,
+        timers: &[TimerId],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The stored answer of a request id in a shard's scope, if there is one.
     fn request(

@@ -15,7 +15,14 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerOp {
     /// Fires at `at`; replaces an earlier setting.
-    Set { timer: TimerId, run: RunId, root: RunId, step: StepKey, purpose: TimerPurpose, at: Timestamp },
+    Set {
+        timer: TimerId,
+        run: RunId,
+        root: RunId,
+        step: StepKey,
+        purpose: TimerPurpose,
+        at: Timestamp,
+    },
     /// No longer wanted.
     Clear { timer: TimerId },
 }
@@ -54,11 +61,20 @@ pub struct JoinKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinOp {
     /// The join begins.
-    Open { key: JoinKey, notify_at: u32, notify_on_failure: bool },
+    Open {
+        key: JoinKey,
+        notify_at: u32,
+        notify_on_failure: bool,
+    },
     /// The parent wants to hear at another count.
     NotifyAt { key: JoinKey, notify_at: u32 },
     /// A child closed.
-    ItemClosed { key: JoinKey, index: u32, output: Option<PayloadRef>, failure: Option<Failure> },
+    ItemClosed {
+        key: JoinKey,
+        index: u32,
+        output: Option<PayloadRef>,
+        failure: Option<Failure>,
+    },
     /// The parent is done with it: row and items go. Children that close later find no row, and change nothing here.
     Close { key: JoinKey },
 }
@@ -68,7 +84,10 @@ impl JoinOp {
     #[must_use]
     pub fn key(&self) -> &JoinKey {
         match self {
-            JoinOp::Open { key, .. } | JoinOp::NotifyAt { key, .. } | JoinOp::ItemClosed { key, .. } | JoinOp::Close { key } => key,
+            JoinOp::Open { key, .. }
+            | JoinOp::NotifyAt { key, .. }
+            | JoinOp::ItemClosed { key, .. }
+            | JoinOp::Close { key } => key,
         }
     }
 }

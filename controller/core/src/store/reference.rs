@@ -14,11 +14,17 @@ use uuid::Uuid;
 use crate::decide::JoinOutputs;
 use crate::decide::command::Mail;
 use crate::decide::decision::JoinItem;
-use crate::ids::{CommitId, MailId, NamespaceId, PayloadId, ReviewId, RunId, Shard, TaskId, TimerId};
+use crate::ids::{
+    CommitId, MailId, NamespaceId, PayloadId, ReviewId, RunId, Shard, TaskId, TimerId,
+};
 use crate::payload::{NewPayload, Payload, PayloadRef};
-use crate::store::commit::{Commit, LoadedRun, RequestKey, RequestRecord, RunHead, Snapshot, StoredEvent};
+use crate::store::commit::{
+    Commit, LoadedRun, RequestKey, RequestRecord, RunHead, Snapshot, StoredEvent,
+};
 use crate::store::join::JoinState;
-use crate::store::ops::{Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from};
+use crate::store::ops::{
+    Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from,
+};
 use crate::store::{FlushReport, Store, StoreError};
 use crate::task::{NewTask, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
@@ -78,7 +84,12 @@ impl ReferenceStore {
     /// An empty store whose clock stands at `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { state: Mutex::new(State { now, ..State::default() }) }
+        Self {
+            state: Mutex::new(State {
+                now,
+                ..State::default()
+            }),
+        }
     }
 
     /// Moves the clock.
@@ -96,7 +107,11 @@ impl ReferenceStore {
     /// Every event of a run, for tests that fold them.
     #[must_use]
     pub fn timeline(&self, run: RunId) -> Vec<StoredEvent> {
-        self.lock().runs.get(&run).map(|stored| stored.events.clone()).unwrap_or_default()
+        self.lock()
+            .runs
+            .get(&run)
+            .map(|stored| stored.events.clone())
+            .unwrap_or_default()
     }
 
     /// No call leaves the state half-changed, so a panic elsewhere does not make it unfit for use.
@@ -117,18 +132,34 @@ impl State {
         Some(LoadedRun {
             head: stored.head.clone(),
             snapshot: stored.snapshot.clone(),
-            events: stored.events.iter().filter(|event| event.seq > after).cloned().collect(),
+            events: stored
+                .events
+                .iter()
+                .filter(|event| event.seq > after)
+                .cloned()
+                .collect(),
             commit: stored.commit,
         })
     }
 
     fn payload(&self, reference: PayloadRef) -> Result<NewPayload, StoreError> {
-        let corrupt = |problem: &str| StoreError::CorruptPayload { payload: reference.id, problem: problem.to_owned() };
-        let (hash, payload) = self.payloads.get(&reference.id).ok_or_else(|| corrupt("it is missing"))?;
+        let corrupt = |problem: &str| StoreError::CorruptPayload {
+            payload: reference.id,
+            problem: problem.to_owned(),
+        };
+        let (hash, payload) = self
+            .payloads
+            .get(&reference.id)
+            .ok_or_else(|| corrupt("it is missing"))?;
         if *hash != reference.hash || payload.hash() != reference.hash {
-            return Err(corrupt("its bytes do not match the hash under which it is referred to"));
+            return Err(corrupt(
+                "its bytes do not match the hash under which it is referred to",
+            ));
         }
-        Ok(NewPayload { reference, payload: payload.clone() })
+        Ok(NewPayload {
+            reference,
+            payload: payload.clone(),
+        })
     }
 }
 
@@ -149,25 +180,43 @@ impl Store for ReferenceStore {
 
     async fn heads(&self, runs: &[RunId]) -> Result<Vec<RunHead>, StoreError> {
         let state = self.lock();
-        Ok(runs.iter().filter_map(|run| state.runs.get(run)).map(|stored| stored.head.clone()).collect())
+        Ok(runs
+            .iter()
+            .filter_map(|run| state.runs.get(run))
+            .map(|stored| stored.head.clone())
+            .collect())
     }
 
     async fn payloads(&self, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, StoreError> {
         let state = self.lock();
-        refs.iter().map(|reference| state.payload(*reference)).collect()
+        refs.iter()
+            .map(|reference| state.payload(*reference))
+            .collect()
     }
 
     async fn join_outputs(&self, join: &JoinKey) -> Result<JoinOutputs, StoreError> {
         let state = self.lock();
-        let items = state.joins.get(join).map(|(_, items)| items.values().cloned().collect()).unwrap_or_default();
+        let items = state
+            .joins
+            .get(join)
+            .map(|(_, items)| items.values().cloned().collect())
+            .unwrap_or_default();
         Ok(JoinOutputs { items })
     }
 
-    async fn claim(&self, requests: &[ClaimRequest], lease: Millis) -> Result<Vec<GrantedTask>, StoreError> {
+    async fn claim(
+        &self,
+        requests: &[ClaimRequest],
+        lease: Millis,
+    ) -> Result<Vec<GrantedTask>, StoreError> {
         Ok(self.lock().claim(requests, lease))
     }
 
-    async fn heartbeat(&self, beats: &[Beat], lease: Millis) -> Result<Vec<BeatOutcome>, StoreError> {
+    async fn heartbeat(
+        &self,
+        beats: &[Beat],
+        lease: Millis,
+    ) -> Result<Vec<BeatOutcome>, StoreError> {
         let mut state = self.lock();
         Ok(beats.iter().map(|beat| state.beat(*beat, lease)).collect())
     }
@@ -178,17 +227,29 @@ impl Store for ReferenceStore {
 
     async fn due_timers(&self, limit: u32) -> Result<Vec<DueTimer>, StoreError> {
         let state = self.lock();
-        let mut due: Vec<_> = state.timers.values().filter(|timer| timer.at <= state.now).cloned().collect();
+        let mut due: Vec<_> = state
+            .timers
+            .values()
+            .filter(|timer| timer.at <= state.now)
+            .cloned()
+            .collect();
         due.sort_by_key(|timer| (timer.at, timer.timer));
         Ok(first(due, limit))
     }
 
     async fn pending_mail(&self, older_than: Millis, limit: u32) -> Result<Vec<Mail>, StoreError> {
         let state = self.lock();
-        let mut pending: Vec<_> =
-            state.mail.values().filter(|(sent, _)| sent.plus(older_than) <= state.now).cloned().collect();
+        let mut pending: Vec<_> = state
+            .mail
+            .values()
+            .filter(|(sent, _)| sent.plus(older_than) <= state.now)
+            .cloned()
+            .collect();
         pending.sort_by_key(|(sent, mail)| (*sent, mail.id));
-        Ok(first(pending.into_iter().map(|(_, mail)| mail).collect(), limit))
+        Ok(first(
+            pending.into_iter().map(|(_, mail)| mail).collect(),
+            limit,
+        ))
     }
 
     async fn discard_mail(&self, mail: &[MailId]) -> Result<(), StoreError> {
@@ -208,7 +269,11 @@ impl Store for ReferenceStore {
         namespace: NamespaceId,
         request: &RequestKey,
     ) -> Result<Option<RequestRecord>, StoreError> {
-        Ok(self.lock().requests.get(&(namespace, request.clone())).cloned())
+        Ok(self
+            .lock()
+            .requests
+            .get(&(namespace, request.clone()))
+            .cloned())
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

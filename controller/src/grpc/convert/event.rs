@@ -11,7 +11,9 @@ use crate::server::fault::Fault;
 
 /// A timeline entry for the wire. `previous` is the hash of the entry before it; the chain is verified on the way.
 pub fn event(run: RunId, stored: &StoredEvent, previous: ChainHash) -> Result<wire::Event, Fault> {
-    let envelope = stored.open(run, previous).map_err(|problem| Fault::internal(&problem))?;
+    let envelope = stored
+        .open(run, previous)
+        .map_err(|problem| Fault::internal(&problem))?;
     let (step, attempt) = subject(&envelope.event);
     Ok(wire::Event {
         seq: envelope.seq,
@@ -24,7 +26,9 @@ pub fn event(run: RunId, stored: &StoredEvent, previous: ChainHash) -> Result<wi
         cause_seq: envelope.cause.unwrap_or(0),
         trace_id: envelope.trace_id.map(hex::encode).unwrap_or_default(),
         summary: summary(&envelope),
-        details_json: serde_json::to_vec(&envelope.event).unwrap_or_default().into(),
+        details_json: serde_json::to_vec(&envelope.event)
+            .unwrap_or_default()
+            .into(),
         body: stored.body.clone().into(),
         schema: u32::from(stored.schema),
         prev_hash: previous.0.to_vec().into(),
@@ -77,24 +81,61 @@ fn summary(envelope: &Envelope) -> String {
     match &envelope.event {
         Event::RunStarted(started) => format!("run of `{}` started", started.workflow),
         Event::StepSkipped { step, .. } => format!("{} skipped", step.path),
-        Event::StepOpened { step, activity } => format!("{}: {}", step.path, activity_text(activity)),
+        Event::StepOpened { step, activity } => {
+            format!("{}: {}", step.path, activity_text(activity))
+        }
         Event::StepCompleted { step, .. } => format!("{} completed", step.path),
-        Event::AttemptFailed { step, attempt, failure, retry_at, .. } => {
-            format!("{}: attempt {attempt} failed with {}: {}; again at {retry_at}", step.path, failure.code, failure.message)
+        Event::AttemptFailed {
+            step,
+            attempt,
+            failure,
+            retry_at,
+            ..
+        } => {
+            format!(
+                "{}: attempt {attempt} failed with {}: {}; again at {retry_at}",
+                step.path, failure.code, failure.message
+            )
         }
-        Event::LeaseExpired { step, crash_count, retry_at, .. } => {
-            format!("{}: the worker's lease ran out (crash {crash_count}); offered again at {retry_at}", step.path)
+        Event::LeaseExpired {
+            step,
+            crash_count,
+            retry_at,
+            ..
+        } => {
+            format!(
+                "{}: the worker's lease ran out (crash {crash_count}); offered again at {retry_at}",
+                step.path
+            )
         }
-        Event::StepFailed { step, failure, handled, .. } => {
+        Event::StepFailed {
+            step,
+            failure,
+            handled,
+            ..
+        } => {
             let absorbed = if *handled { "; the run goes on" } else { "" };
-            format!("{} failed with {}: {}{absorbed}", step.path, failure.code, failure.message)
+            format!(
+                "{} failed with {}: {}{absorbed}",
+                step.path, failure.code, failure.message
+            )
         }
         Event::StepCancelled { step } => format!("{} cancelled", step.path),
-        Event::ReviewDecided { step, verdict, .. } => format!("{}: {}", step.path, verdict_text(verdict)),
+        Event::ReviewDecided { step, verdict, .. } => {
+            format!("{}: {}", step.path, verdict_text(verdict))
+        }
         Event::SignalReceived { name, .. } => format!("signal `{name}` received"),
         Event::SignalConsumed { step, name } => format!("{} took signal `{name}`", step.path),
-        Event::ItemsSpawned { step, from, to } => format!("{}: items {from} to {} started", step.path, to.saturating_sub(1)),
-        Event::JoinProgressed { step, closed, failed } => format!("{}: {closed} closed, {failed} of them failed", step.path),
+        Event::ItemsSpawned { step, from, to } => format!(
+            "{}: items {from} to {} started",
+            step.path,
+            to.saturating_sub(1)
+        ),
+        Event::JoinProgressed {
+            step,
+            closed,
+            failed,
+        } => format!("{}: {closed} closed, {failed} of them failed", step.path),
         Event::VariableSet { name, .. } => format!("variable `{name}` set"),
         Event::CheckpointReached { name, .. } => format!("checkpoint `{name}` reached"),
         Event::JournalRecorded { step, name, .. } => format!("{}: `{name}` recorded", step.path),
@@ -104,10 +145,16 @@ fn summary(envelope: &Envelope) -> String {
         Event::RunCancelRequested { reason } => format!("cancellation asked for: {reason}"),
         Event::RunReturning { .. } => "return reached".to_owned(),
         Event::RunCompleted { .. } => "run completed".to_owned(),
-        Event::RunFailed { failure } => format!("run failed with {}: {}", failure.code, failure.message),
+        Event::RunFailed { failure } => {
+            format!("run failed with {}: {}", failure.code, failure.message)
+        }
         Event::RunCancelled { reason } => format!("run cancelled: {reason}"),
         Event::StepTimedOut { step } => format!("{}: its time is over", step.path),
-        Event::ItemsCancelled { step, from, to } => format!("{}: items {from} to {} told to end", step.path, to.saturating_sub(1)),
+        Event::ItemsCancelled { step, from, to } => format!(
+            "{}: items {from} to {} told to end",
+            step.path,
+            to.saturating_sub(1)
+        ),
     }
 }
 

@@ -26,7 +26,10 @@ pub fn failure(failure: &Failure) -> wire::Failure {
 }
 
 /// A failure from a worker, with its details apart.
-pub fn to_failure(field: &str, failure: wire::Failure) -> Result<(Failure, Option<Payload>), Fault> {
+pub fn to_failure(
+    field: &str,
+    failure: wire::Failure,
+) -> Result<(Failure, Option<Payload>), Fault> {
     let class = match failure.class() {
         wire::FailureClass::Transient => FailureClass::Transient,
         wire::FailureClass::Recoverable => FailureClass::Recoverable,
@@ -35,13 +38,30 @@ pub fn to_failure(field: &str, failure: wire::Failure) -> Result<(Failure, Optio
         wire::FailureClass::Unknown | wire::FailureClass::Unspecified => FailureClass::Unknown,
     };
     if failure.code.is_empty() || failure.code.len() > CODE_BYTES_MAX {
-        return Err(Fault::field(format!("{field}.code"), format!("must have 1 to {CODE_BYTES_MAX} bytes")));
+        return Err(Fault::field(
+            format!("{field}.code"),
+            format!("must have 1 to {CODE_BYTES_MAX} bytes"),
+        ));
     }
-    let details = failure.details.map(|details| payload::to_payload(&format!("{field}.details"), details)).transpose()?;
-    let retry_after =
-        failure.retry_after.map(|span| time::to_span(&format!("{field}.retry_after"), span)).transpose()?;
+    let details = failure
+        .details
+        .map(|details| payload::to_payload(&format!("{field}.details"), details))
+        .transpose()?;
+    let retry_after = failure
+        .retry_after
+        .map(|span| time::to_span(&format!("{field}.retry_after"), span))
+        .transpose()?;
     let message = cut(failure.message);
-    Ok((Failure { class, code: failure.code, message, details: None, retry_after }, details))
+    Ok((
+        Failure {
+            class,
+            code: failure.code,
+            message,
+            details: None,
+            retry_after,
+        },
+        details,
+    ))
 }
 
 fn class(class: FailureClass) -> wire::FailureClass {
@@ -55,7 +75,10 @@ fn class(class: FailureClass) -> wire::FailureClass {
 
 fn cut(mut text: String) -> String {
     if text.len() > MESSAGE_BYTES_MAX {
-        let end = (0..=MESSAGE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=MESSAGE_BYTES_MAX)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text
@@ -73,7 +96,10 @@ mod tests {
 
     #[test]
     fn an_unspecified_class_is_unknown() {
-        let wire = wire::Failure { code: "X".into(), ..wire::Failure::default() };
+        let wire = wire::Failure {
+            code: "X".into(),
+            ..wire::Failure::default()
+        };
         let (failure, _) = to_failure("failure", wire).expect("valid");
         assert_eq!(failure.class, FailureClass::Unknown);
     }

@@ -20,16 +20,20 @@ impl From<EngineError> for Fault {
         match error {
             EngineError::Lane(error) => error.into(),
             EngineError::Store(error) => error.into(),
-            EngineError::RequestIdReused(_) => {
-                Fault::new(Code::AlreadyExists, ErrorReason::RequestIdReused, error.to_string())
-            }
+            EngineError::RequestIdReused(_) => Fault::new(
+                Code::AlreadyExists,
+                ErrorReason::RequestIdReused,
+                error.to_string(),
+            ),
             EngineError::RunNotFound(run) => Fault::not_found(ErrorReason::RunNotFound, "run", run),
-            EngineError::PayloadTooLarge { max, actual } => {
-                Fault::new(Code::InvalidArgument, ErrorReason::PayloadTooLarge, error.to_string())
-                    .fact("limit", "payload_bytes_max")
-                    .fact("max", max.to_string())
-                    .fact("actual", actual.to_string())
-            }
+            EngineError::PayloadTooLarge { max, actual } => Fault::new(
+                Code::InvalidArgument,
+                ErrorReason::PayloadTooLarge,
+                error.to_string(),
+            )
+            .fact("limit", "payload_bytes_max")
+            .fact("max", max.to_string())
+            .fact("actual", actual.to_string()),
             EngineError::PayloadInvalid(_) => Fault::field("payload", error.to_string()),
         }
     }
@@ -39,16 +43,25 @@ impl From<LaneError> for Fault {
     fn from(error: LaneError) -> Self {
         match error {
             LaneError::Rejected(rejection) => rejection.into(),
-            LaneError::Duplicate(_) => {
-                Fault::new(Code::AlreadyExists, ErrorReason::RequestIdReused, error.to_string())
+            LaneError::Duplicate(_) => Fault::new(
+                Code::AlreadyExists,
+                ErrorReason::RequestIdReused,
+                error.to_string(),
+            ),
+            LaneError::KeyTaken(_) => Fault::new(
+                Code::AlreadyExists,
+                ErrorReason::IdempotencyKeyReused,
+                error.to_string(),
+            ),
+            LaneError::Overloaded | LaneError::Contended(_) => Fault::new(
+                Code::ResourceExhausted,
+                ErrorReason::Overloaded,
+                error.to_string(),
+            )
+            .retry_after(COME_BACK),
+            LaneError::Draining => {
+                Fault::unavailable(ErrorReason::Draining, error.to_string(), COME_BACK)
             }
-            LaneError::KeyTaken(_) => {
-                Fault::new(Code::AlreadyExists, ErrorReason::IdempotencyKeyReused, error.to_string())
-            }
-            LaneError::Overloaded | LaneError::Contended(_) => {
-                Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, error.to_string()).retry_after(COME_BACK)
-            }
-            LaneError::Draining => Fault::unavailable(ErrorReason::Draining, error.to_string(), COME_BACK),
             LaneError::Store(error) => error.into(),
             LaneError::Definition { .. } => Fault::internal(&error),
         }
@@ -60,13 +73,25 @@ impl From<Rejection> for Fault {
         let text = rejection.to_string();
         match rejection {
             Rejection::RunNotFound(run) => Fault::not_found(ErrorReason::RunNotFound, "run", run),
-            Rejection::RunClosed(_) => Fault::new(Code::FailedPrecondition, ErrorReason::RunClosed, text),
-            Rejection::LeaseLost(_) => Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text),
-            Rejection::ReviewNotOpen(_) => Fault::new(Code::FailedPrecondition, ErrorReason::ReviewClosed, text),
-            Rejection::ReviewChanged { .. } => Fault::new(Code::FailedPrecondition, ErrorReason::ReviewChanged, text),
+            Rejection::RunClosed(_) => {
+                Fault::new(Code::FailedPrecondition, ErrorReason::RunClosed, text)
+            }
+            Rejection::LeaseLost(_) => {
+                Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text)
+            }
+            Rejection::ReviewNotOpen(_) => {
+                Fault::new(Code::FailedPrecondition, ErrorReason::ReviewClosed, text)
+            }
+            Rejection::ReviewChanged { .. } => {
+                Fault::new(Code::FailedPrecondition, ErrorReason::ReviewChanged, text)
+            }
             Rejection::NotEditable(_) => Fault::field("edited", text),
             Rejection::InvalidInput(_) => {
-                let mut fault = Fault::new(Code::InvalidArgument, ErrorReason::InputSchemaMismatch, text.clone());
+                let mut fault = Fault::new(
+                    Code::InvalidArgument,
+                    ErrorReason::InputSchemaMismatch,
+                    text.clone(),
+                );
                 fault.fields.push(("spec.input".to_owned(), text));
                 fault
             }
@@ -76,32 +101,44 @@ impl From<Rejection> for Fault {
                     .fact("max", max.to_string())
                     .fact("actual", actual.to_string())
             }
-            Rejection::JournalConflict { .. } => {
-                Fault::new(Code::InvalidArgument, ErrorReason::JournalInputChanged, text)
+            Rejection::JournalConflict { .. } => Fault::new(
+                Code::InvalidArgument,
+                ErrorReason::JournalInputChanged,
+                text,
+            ),
+            Rejection::Stale(_) => {
+                Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text)
             }
-            Rejection::Stale(_) => Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, text),
             // The lane settles both before anybody is answered.
-            Rejection::Needs(_) | Rejection::AlreadyStarted(_) | Rejection::WrongPlan { .. } => Fault::internal(&text),
+            Rejection::Needs(_) | Rejection::AlreadyStarted(_) | Rejection::WrongPlan { .. } => {
+                Fault::internal(&text)
+            }
         }
     }
 }
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        let unavailable = |text: &str| Fault::unavailable(ErrorReason::StoreUnavailable, text, COME_BACK);
+        let unavailable =
+            |text: &str| Fault::unavailable(ErrorReason::StoreUnavailable, text, COME_BACK);
         match error {
-            StoreError::Unavailable(_) => unavailable("the database cannot be reached; the call may be repeated"),
-            StoreError::Retry(_) => unavailable("the database is contended; the call may be repeated"),
-            StoreError::OutcomeUnknown(_) => {
-                unavailable("the outcome is not known yet; repeat the call with the same request id")
+            StoreError::Unavailable(_) => {
+                unavailable("the database cannot be reached; the call may be repeated")
             }
+            StoreError::Retry(_) => {
+                unavailable("the database is contended; the call may be repeated")
+            }
+            StoreError::OutcomeUnknown(_) => unavailable(
+                "the outcome is not known yet; repeat the call with the same request id",
+            ),
             StoreError::Full(_) => {
                 let text = "the database has no room; nothing was accepted";
-                Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, text).retry_after(COME_BACK)
+                Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, text)
+                    .retry_after(COME_BACK)
             }
-            StoreError::Corrupt { .. } | StoreError::CorruptPayload { .. } | StoreError::Refused(_) => {
-                Fault::internal(&error)
-            }
+            StoreError::Corrupt { .. }
+            | StoreError::CorruptPayload { .. }
+            | StoreError::Refused(_) => Fault::internal(&error),
         }
     }
 }
@@ -109,7 +146,11 @@ impl From<StoreError> for Fault {
 impl From<InvalidToken> for Fault {
     fn from(error: InvalidToken) -> Self {
         // Another's lease looks exactly like one that does not exist.
-        Fault::new(Code::FailedPrecondition, ErrorReason::LeaseLost, error.to_string())
+        Fault::new(
+            Code::FailedPrecondition,
+            ErrorReason::LeaseLost,
+            error.to_string(),
+        )
     }
 }
 
@@ -119,6 +160,8 @@ pub fn item_error(fault: Fault) -> ItemError {
     ItemError {
         reason: fault.reason.into(),
         message: fault.message,
-        retry_after: fault.retry_after.and_then(|span| prost_types::Duration::try_from(span).ok()),
+        retry_after: fault
+            .retry_after
+            .and_then(|span| prost_types::Duration::try_from(span).ok()),
     }
 }

@@ -12,7 +12,11 @@ use crate::grpc::convert::failure;
 use crate::server::fault::Fault;
 
 /// An operation that a parked task waits for.
-pub fn to_operation(field: &str, operation: wire::ParkedOperation, namer: &mut Namer) -> Result<Operation, Fault> {
+pub fn to_operation(
+    field: &str,
+    operation: wire::ParkedOperation,
+    namer: &mut Namer,
+) -> Result<Operation, Fault> {
     let input_digest = to_digest(field, &operation.input_digest)?;
     let at = |name: &str| format!("{field}.{name}");
     let request = match operation.operation {
@@ -23,30 +27,42 @@ pub fn to_operation(field: &str, operation: wire::ParkedOperation, namer: &mut N
         },
         Some(Kind::Sleep(sleep)) => match sleep.until {
             None => return Err(Fault::field(at("sleep.until"), "is missing")),
-            Some(Until::Duration(span)) => {
-                OperationRequest::Sleep { span: time::to_span(&at("sleep.duration"), span)? }
-            }
-            Some(Until::At(instant)) => {
-                OperationRequest::SleepUntil { at: time::to_instant(&at("sleep.at"), instant)? }
-            }
+            Some(Until::Duration(span)) => OperationRequest::Sleep {
+                span: time::to_span(&at("sleep.duration"), span)?,
+            },
+            Some(Until::At(instant)) => OperationRequest::SleepUntil {
+                at: time::to_instant(&at("sleep.at"), instant)?,
+            },
         },
         Some(Kind::Review(review)) => OperationRequest::Review {
             title: review.title,
             show: namer.name(payload::required(&at("review.show"), review.show)?)?,
             edit: review.editable,
-            expires: review.expires.map(|span| time::to_span(&at("review.expires"), span)).transpose()?,
+            expires: review
+                .expires
+                .map(|span| time::to_span(&at("review.expires"), span))
+                .transpose()?,
         },
         Some(Kind::WaitSignal(wait)) => OperationRequest::WaitSignal {
             signal: wait.signal,
-            timeout: wait.timeout.map(|span| time::to_span(&at("wait_signal.timeout"), span)).transpose()?,
+            timeout: wait
+                .timeout
+                .map(|span| time::to_span(&at("wait_signal.timeout"), span))
+                .transpose()?,
         },
     };
-    Ok(Operation { name: operation.name, input_digest, request })
+    Ok(Operation {
+        name: operation.name,
+        input_digest,
+        request,
+    })
 }
 
 /// A digest from the wire.
 pub fn to_digest(field: &str, digest: &[u8]) -> Result<[u8; 32], Fault> {
-    digest.try_into().map_err(|_| Fault::field(format!("{field}.input_digest"), "must have 32 bytes"))
+    digest
+        .try_into()
+        .map_err(|_| Fault::field(format!("{field}.input_digest"), "must have 32 bytes"))
 }
 
 /// A closed operation for the wire.

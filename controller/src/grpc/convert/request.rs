@@ -14,18 +14,28 @@ use crate::server::fault::Fault;
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// A client's request id with the digest of its call; `None` when it gave none.
-pub fn client_request(method: &str, id: &str, body: &impl Message) -> Result<Option<ClientRequest>, Fault> {
+pub fn client_request(
+    method: &str,
+    id: &str,
+    body: &impl Message,
+) -> Result<Option<ClientRequest>, Fault> {
     if id.is_empty() {
         return Ok(None);
     }
     if id.len() > REQUEST_ID_BYTES_MAX {
-        return Err(Fault::field("request_id", format!("must have at most {REQUEST_ID_BYTES_MAX} bytes")));
+        return Err(Fault::field(
+            "request_id",
+            format!("must have at most {REQUEST_ID_BYTES_MAX} bytes"),
+        ));
     }
     let mut hash = Sha256::new();
     hash.update((method.len() as u64).to_be_bytes());
     hash.update(method);
     hash.update(body.encode_to_vec());
-    Ok(Some(ClientRequest { id: id.to_owned(), digest: hash.finalize().into() }))
+    Ok(Some(ClientRequest {
+        id: id.to_owned(),
+        digest: hash.finalize().into(),
+    }))
 }
 
 /// A run id; what is not one names a run that does not exist.
@@ -35,5 +45,6 @@ pub fn run_id(text: &str) -> Result<RunId, Fault> {
 
 /// Any other id.
 pub fn id<T: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<T, Fault> {
-    text.parse().map_err(|error: InvalidId| Fault::field(field, error.to_string()))
+    text.parse()
+        .map_err(|error: InvalidId| Fault::field(field, error.to_string()))
 }

@@ -41,19 +41,43 @@ pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
 
 /// A run for the wire, in full; with its steps if its plan is given, which tells what kind a closed step was.
 #[must_use]
-pub fn run(namespace: &str, run: &Run, head: &RunHead, payloads: &Payloads, plan: Option<&Plan>) -> wire::Run {
+pub fn run(
+    namespace: &str,
+    run: &Run,
+    head: &RunHead,
+    payloads: &Payloads,
+    plan: Option<&Plan>,
+) -> wire::Run {
     let find = |reference: Option<PayloadRef>| find(payloads, reference);
-    let mut steps: Vec<&StepState> = if plan.is_some() { run.steps.iter().collect() } else { Vec::new() };
+    let mut steps: Vec<&StepState> = if plan.is_some() {
+        run.steps.iter().collect()
+    } else {
+        Vec::new()
+    };
     steps.sort_by_key(|step| step.opened_seq);
-    let steps = steps.into_iter().map(|state| step(run, state, payloads, plan)).collect();
+    let steps = steps
+        .into_iter()
+        .map(|state| step(run, state, payloads, plan))
+        .collect();
     let origin = &run.origin;
     wire::Run {
         input: find(origin.input),
         output: find(run.output),
-        failure: run.failure.as_ref().map(failure::failure).or_else(|| cancelled(run)),
+        failure: run
+            .failure
+            .as_ref()
+            .map(failure::failure)
+            .or_else(|| cancelled(run)),
         steps,
-        parent_step_key: origin.parent.as_ref().map(|parent| parent.step.to_string()).unwrap_or_default(),
-        trace_id: origin.trace.map(|trace| hex::encode(trace.trace_id)).unwrap_or_default(),
+        parent_step_key: origin
+            .parent
+            .as_ref()
+            .map(|parent| parent.step.to_string())
+            .unwrap_or_default(),
+        trace_id: origin
+            .trace
+            .map(|trace| hex::encode(trace.trace_id))
+            .unwrap_or_default(),
         waiting_for: waiting_for(run),
         ..summary(namespace, head)
     }
@@ -70,7 +94,10 @@ pub fn summary(namespace: &str, head: &RunHead) -> wire::Run {
         status: status(head.status).into(),
         started_at: Some(time::instant(head.started_at)),
         closed_at: head.closed_at.map(time::instant),
-        parent_run_id: head.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+        parent_run_id: head
+            .parent
+            .map(|parent| parent.to_string())
+            .unwrap_or_default(),
         version: head.version,
         idempotency_key: head.idempotency_key.clone().unwrap_or_default(),
         ..wire::Run::default()
@@ -90,7 +117,10 @@ pub fn status(status: RunStatus) -> wire::RunStatus {
 }
 
 fn cancelled(run: &Run) -> Option<common::Failure> {
-    let reason = run.cancel_reason.as_ref().filter(|_| run.status == RunStatus::Cancelled)?;
+    let reason = run
+        .cancel_reason
+        .as_ref()
+        .filter(|_| run.status == RunStatus::Cancelled)?;
     Some(common::Failure {
         class: common::FailureClass::Fatal.into(),
         code: fulcrum_core::failure::code::CANCELLED.to_owned(),
@@ -114,13 +144,21 @@ fn waiting_for(run: &Run) -> String {
     });
     let texts: Vec<String> = leaves
         .take(5)
-        .filter_map(|step| Some(format!("{}: {}", step.key.path, run.waiting_for(&step.key)?)))
+        .filter_map(|step| {
+            Some(format!(
+                "{}: {}",
+                step.key.path,
+                run.waiting_for(&step.key)?
+            ))
+        })
         .collect();
     texts.join("; ")
 }
 
 fn step(run: &Run, state: &StepState, payloads: &Payloads, plan: Option<&Plan>) -> wire::StepState {
-    let planned = plan.and_then(|plan| plan.at(&state.key.path)).map(|node| &node.step.kind);
+    let planned = plan
+        .and_then(|plan| plan.at(&state.key.path))
+        .map(|node| &node.step.kind);
     let (kind, capability) = match (planned, &state.activity) {
         (Some(StepKind::Call { capability, .. }), _) => (wire::StepKind::Call, capability.clone()),
         (Some(planned), _) => (planned_kind(planned), String::new()),
@@ -129,7 +167,10 @@ fn step(run: &Run, state: &StepState, payloads: &Payloads, plan: Option<&Plan>) 
         (None, Some(activity)) => (activity_kind(activity), String::new()),
         (None, None) => (wire::StepKind::Unspecified, String::new()),
     };
-    let worker = state.reported.as_ref().map(|grant| IdentityId(grant.worker.0).type_id(Role::Executor));
+    let worker = state
+        .reported
+        .as_ref()
+        .map(|grant| IdentityId(grant.worker.0).type_id(Role::Executor));
     wire::StepState {
         step_key: state.key.to_string(),
         kind: kind.into(),
@@ -149,7 +190,9 @@ fn step_status(state: &StepState) -> wire::StepStatus {
     match state.status {
         StepStatus::Open => match &state.activity {
             Some(Activity::Call(_)) if !state.parked => wire::StepStatus::Ready,
-            Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => wire::StepStatus::Running,
+            Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => {
+                wire::StepStatus::Running
+            }
             Some(
                 Activity::Call(_)
                 | Activity::Review(_)

@@ -10,7 +10,10 @@ use crate::server::fault::Fault;
 #[must_use]
 pub fn instant(at: Timestamp) -> prost_types::Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).expect("less than a second");
-    prost_types::Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
+    prost_types::Timestamp {
+        seconds: at.0.div_euclid(1_000_000),
+        nanos,
+    }
 }
 
 /// An instant from the wire.

@@ -14,13 +14,23 @@ pub fn current() -> Option<TraceContext> {
 /// The `traceparent` of a stored context.
 #[must_use]
 pub fn traceparent(context: TraceContext) -> String {
-    format!("00-{}-{}-{:02x}", hex::encode(context.trace_id), hex::encode(context.span_id), context.flags)
+    format!(
+        "00-{}-{}-{:02x}",
+        hex::encode(context.trace_id),
+        hex::encode(context.span_id),
+        context.flags
+    )
 }
 
 fn parse(text: &str) -> Option<TraceContext> {
     let mut parts = text.split('-');
-    let (_version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let mut context = TraceContext { trace_id: [0; 16], span_id: [0; 8], flags: 0 };
+    let (_version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut context = TraceContext {
+        trace_id: [0; 16],
+        span_id: [0; 8],
+        flags: 0,
+    };
     hex::decode_to_slice(trace, &mut context.trace_id).ok()?;
     hex::decode_to_slice(span, &mut context.span_id).ok()?;
     context.flags = u8::from_str_radix(flags, 16).ok()?;

@@ -9,8 +9,8 @@ use sqlx::{PgConnection, PgPool};
 use super::Page;
 use crate::PgStore;
 use crate::column::array::column;
-use crate::column::{At, decode};
 use crate::column::states::mirror;
+use crate::column::{At, decode};
 use crate::problem::Problem;
 use crate::work::unit;
 
@@ -65,16 +65,29 @@ impl PgStore {
     /// Contracts.
     #[must_use]
     pub fn contracts(&self) -> Contracts {
-        Contracts { pool: self.pools.request.clone() }
+        Contracts {
+            pool: self.pools.request.clone(),
+        }
     }
 }
 
 impl Contracts {
     /// Capabilities with what is in force, by name.
-    pub async fn list(&self, namespace: NamespaceId, page: Page<String>) -> Result<Vec<Capability>, StoreError> {
+    pub async fn list(
+        &self,
+        namespace: NamespaceId,
+        page: Page<String>,
+    ) -> Result<Vec<Capability>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            capabilities(&pool, namespace, &page.after.unwrap_or_default(), None, i64::from(page.rows)).await
+            capabilities(
+                &pool,
+                namespace,
+                &page.after.unwrap_or_default(),
+                None,
+                i64::from(page.rows),
+            )
+            .await
         })
         .await
     }
@@ -92,7 +105,12 @@ impl Contracts {
         capability: &str,
     ) -> Result<Option<Capability>, StoreError> {
         let (pool, capability) = (self.pool.clone(), capability.to_owned());
-        unit(async move { Ok(capabilities(&pool, namespace, "", Some(capability), 1).await?.pop()) }).await
+        unit(async move {
+            Ok(capabilities(&pool, namespace, "", Some(capability), 1)
+                .await?
+                .pop())
+        })
+        .await
     }
 
     /// One contract by its content.
@@ -105,9 +123,14 @@ impl Contracts {
         let (pool, capability) = (self.pool.clone(), capability.to_owned());
         unit(async move {
             let hash = hash.0.as_slice();
-            let row = sqlx::query_file!("queries/catalog/get_contract.sql", namespace.0, capability, hash)
-                .fetch_optional(&pool)
-                .await?;
+            let row = sqlx::query_file!(
+                "queries/catalog/get_contract.sql",
+                namespace.0,
+                capability,
+                hash
+            )
+            .fetch_optional(&pool)
+            .await?;
             row.map(|row| {
                 Ok(StoredContract {
                     contract: NewContract {
@@ -134,9 +157,15 @@ async fn capabilities(
     only: Option<String>,
     rows: i64,
 ) -> Result<Vec<Capability>, Problem> {
-    let rows = sqlx::query_file!("queries/catalog/list_capabilities.sql", namespace.0, after, only as _, rows)
-        .fetch_all(pool)
-        .await?;
+    let rows = sqlx::query_file!(
+        "queries/catalog/list_capabilities.sql",
+        namespace.0,
+        after,
+        only as _,
+        rows
+    )
+    .fetch_all(pool)
+    .await?;
     rows.into_iter()
         .map(|row| {
             let contract = NewContract {

@@ -87,7 +87,9 @@ impl PgStore {
     /// Definitions.
     #[must_use]
     pub fn definitions(&self) -> Definitions {
-        Definitions { pool: self.pools.request.clone() }
+        Definitions {
+            pool: self.pools.request.clone(),
+        }
     }
 }
 
@@ -134,9 +136,14 @@ impl Definitions {
     ) -> Result<Option<StoredDefinition>, StoreError> {
         let (pool, workflow) = (self.pool.clone(), workflow.to_owned());
         unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/catalog/current_definition.sql", namespace.0, workflow)
-                .fetch_optional(&pool)
-                .await?;
+            let row = sqlx::query_file_as!(
+                Row,
+                "queries/catalog/current_definition.sql",
+                namespace.0,
+                workflow
+            )
+            .fetch_optional(&pool)
+            .await?;
             row.map(StoredDefinition::try_from).transpose()
         })
         .await
@@ -150,21 +157,29 @@ impl Definitions {
     ) -> Result<Option<DefinitionHash>, StoreError> {
         let (pool, workflow) = (self.pool.clone(), workflow.to_owned());
         unit(async move {
-            let hash = sqlx::query_file_scalar!("queries/catalog/current_hash.sql", namespace.0, workflow)
-                .fetch_optional(&pool)
-                .await?;
+            let hash =
+                sqlx::query_file_scalar!("queries/catalog/current_hash.sql", namespace.0, workflow)
+                    .fetch_optional(&pool)
+                    .await?;
             Ok(hash.map(decode::hash).transpose()?.map(DefinitionHash))
         })
         .await
     }
 
     /// The definition of this content, in whatever namespace: equal hashes are equal content.
-    pub async fn by_hash(&self, hash: DefinitionHash) -> Result<Option<StoredDefinition>, StoreError> {
+    pub async fn by_hash(
+        &self,
+        hash: DefinitionHash,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/catalog/definition_by_hash.sql", hash.0.as_slice())
-                .fetch_optional(&pool)
-                .await?;
+            let row = sqlx::query_file_as!(
+                Row,
+                "queries/catalog/definition_by_hash.sql",
+                hash.0.as_slice()
+            )
+            .fetch_optional(&pool)
+            .await?;
             row.map(StoredDefinition::try_from).transpose()
         })
         .await
@@ -179,9 +194,14 @@ impl Definitions {
         let pool = self.pool.clone();
         unit(async move {
             let hash = hash.0.as_slice();
-            let row = sqlx::query_file_as!(Row, "queries/catalog/definition_in_namespace.sql", namespace.0, hash)
-                .fetch_optional(&pool)
-                .await?;
+            let row = sqlx::query_file_as!(
+                Row,
+                "queries/catalog/definition_in_namespace.sql",
+                namespace.0,
+                hash
+            )
+            .fetch_optional(&pool)
+            .await?;
             row.map(StoredDefinition::try_from).transpose()
         })
         .await
@@ -211,14 +231,22 @@ impl Definitions {
     }
 
     /// Workflows by name.
-    pub async fn list(&self, namespace: NamespaceId, page: Page<String>) -> Result<Vec<WorkflowSummary>, StoreError> {
+    pub async fn list(
+        &self,
+        namespace: NamespaceId,
+        page: Page<String>,
+    ) -> Result<Vec<WorkflowSummary>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
             let after = page.after.unwrap_or_default();
-            let rows =
-                sqlx::query_file!("queries/catalog/list_workflows.sql", namespace.0, after, i64::from(page.rows))
-                    .fetch_all(&pool)
-                    .await?;
+            let rows = sqlx::query_file!(
+                "queries/catalog/list_workflows.sql",
+                namespace.0,
+                after,
+                i64::from(page.rows)
+            )
+            .fetch_all(&pool)
+            .await?;
             rows.into_iter()
                 .map(|row| {
                     Ok(WorkflowSummary {
@@ -263,15 +291,28 @@ impl Definitions {
 async fn apply(pool: &PgPool, new: &NewDefinition) -> Result<Applied, Problem> {
     let (namespace, hash) = (new.namespace.0, new.hash.0.as_slice());
     let mut tx = Prelude::Catalog.begin(pool).await?;
-    let workflow = sqlx::query_file!("queries/catalog/lock_workflow.sql", namespace, new.workflow, hash)
-        .fetch_one(&mut *tx)
-        .await?;
-    let stored = sqlx::query_file_as!(Row, "queries/catalog/definition_in_namespace.sql", namespace, hash)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let workflow = sqlx::query_file!(
+        "queries/catalog/lock_workflow.sql",
+        namespace,
+        new.workflow,
+        hash
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let stored = sqlx::query_file_as!(
+        Row,
+        "queries/catalog/definition_in_namespace.sql",
+        namespace,
+        hash
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let (version, is_new) = match &stored {
         Some(row) if row.workflow != new.workflow => {
-            return Err(Problem::schema(format!("the content is stored as workflow `{}`", row.workflow)));
+            return Err(Problem::schema(format!(
+                "the content is stored as workflow `{}`",
+                row.workflow
+            )));
         }
         Some(row) => (row.version, false),
         None => (workflow.versions + 1, true),
@@ -291,12 +332,23 @@ async fn apply(pool: &PgPool, new: &NewDefinition) -> Result<Applied, Problem> {
         .await?;
     }
     let was_current = !is_new && workflow.current_hash == hash;
-    sqlx::query_file!("queries/catalog/make_current.sql", namespace, new.workflow, hash, version)
-        .execute(&mut *tx)
-        .await?;
-    let row = sqlx::query_file_as!(Row, "queries/catalog/definition_in_namespace.sql", namespace, hash)
-        .fetch_one(&mut *tx)
-        .await?;
+    sqlx::query_file!(
+        "queries/catalog/make_current.sql",
+        namespace,
+        new.workflow,
+        hash,
+        version
+    )
+    .execute(&mut *tx)
+    .await?;
+    let row = sqlx::query_file_as!(
+        Row,
+        "queries/catalog/definition_in_namespace.sql",
+        namespace,
+        hash
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     tx.commit().await?;
     let stored = StoredDefinition::try_from(row)?;
     Ok(match (is_new, was_current) {

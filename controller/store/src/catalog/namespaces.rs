@@ -55,7 +55,9 @@ impl PgStore {
     /// Namespaces.
     #[must_use]
     pub fn namespaces(&self) -> Namespaces {
-        Namespaces { pool: self.pools.request.clone() }
+        Namespaces {
+            pool: self.pools.request.clone(),
+        }
     }
 }
 
@@ -92,10 +94,16 @@ impl Namespaces {
         let shards = i16::try_from(shards).unwrap_or(i16::MAX);
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
-            let made = sqlx::query_file_as!(Row, "queries/catalog/create_namespace.sql", id.0, name, shards)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(Problem::from);
+            let made = sqlx::query_file_as!(
+                Row,
+                "queries/catalog/create_namespace.sql",
+                id.0,
+                name,
+                shards
+            )
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(Problem::from);
             let made = match made {
                 Err(problem) => return refusal(problem).map(Err),
                 Ok(made) => made,
@@ -108,7 +116,8 @@ impl Namespaces {
                 .fetch_optional(&mut *tx)
                 .await?;
             tx.rollback().await?;
-            let found = found.ok_or_else(|| Problem::schema("the namespace's id is taken by another name"))?;
+            let found = found
+                .ok_or_else(|| Problem::schema("the namespace's id is taken by another name"))?;
             Ok(Ok(Creation::Found(found.into())))
         })
         .await
@@ -130,8 +139,9 @@ impl Namespaces {
     pub async fn by_id(&self, id: NamespaceId) -> Result<Option<Namespace>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let row =
-                sqlx::query_file_as!(Row, "queries/catalog/namespace_by_id.sql", id.0).fetch_optional(&pool).await?;
+            let row = sqlx::query_file_as!(Row, "queries/catalog/namespace_by_id.sql", id.0)
+                .fetch_optional(&pool)
+                .await?;
             Ok(row.map(Namespace::from))
         })
         .await
@@ -142,9 +152,14 @@ impl Namespaces {
         let pool = self.pool.clone();
         unit(async move {
             let after = page.after.unwrap_or_default();
-            let rows = sqlx::query_file_as!(Row, "queries/catalog/list_namespaces.sql", after, i64::from(page.rows))
-                .fetch_all(&pool)
-                .await?;
+            let rows = sqlx::query_file_as!(
+                Row,
+                "queries/catalog/list_namespaces.sql",
+                after,
+                i64::from(page.rows)
+            )
+            .fetch_all(&pool)
+            .await?;
             Ok(rows.into_iter().map(Namespace::from).collect())
         })
         .await

@@ -3,7 +3,10 @@
 use fulcrum_core::ids::Shard;
 
 /// One column of a list of rows.
-pub(crate) fn column<'a, T: 'a, U>(rows: impl IntoIterator<Item = &'a T>, value: impl Fn(&'a T) -> U) -> Vec<U> {
+pub(crate) fn column<'a, T: 'a, U>(
+    rows: impl IntoIterator<Item = &'a T>,
+    value: impl Fn(&'a T) -> U,
+) -> Vec<U> {
     rows.into_iter().map(value).collect()
 }
 

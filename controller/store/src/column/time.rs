@@ -61,8 +61,12 @@ impl Encode<'_, Postgres> for At {
 impl Decode<'_, Postgres> for At {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         match value.format() {
-            PgValueFormat::Binary => Ok(Self(from_column(i64::from_be_bytes(value.as_bytes()?.try_into()?)))),
-            PgValueFormat::Text => Err("a timestamp is read in binary; this statement was not prepared".into()),
+            PgValueFormat::Binary => Ok(Self(from_column(i64::from_be_bytes(
+                value.as_bytes()?.try_into()?,
+            )))),
+            PgValueFormat::Text => {
+                Err("a timestamp is read in binary; this statement was not prepared".into())
+            }
         }
     }
 }

@@ -14,14 +14,22 @@ use crate::column::decode;
 use crate::problem::Problem;
 
 /// Applies the winners' ops in order and gives the mail that they caused.
-pub(super) async fn write(tx: &mut PgConnection, winners: &[&Commit]) -> Result<Vec<Mail>, Problem> {
-    let ops: Vec<(RunId, &JoinOp)> =
-        winners.iter().flat_map(|commit| commit.joins.iter().map(|op| (commit.head.run, op))).collect();
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<Vec<Mail>, Problem> {
+    let ops: Vec<(RunId, &JoinOp)> = winners
+        .iter()
+        .flat_map(|commit| commit.joins.iter().map(|op| (commit.head.run, op)))
+        .collect();
     if ops.is_empty() {
         return Ok(Vec::new());
     }
     let keys = KeysByRow::of(ops.iter().map(|(_, op)| op.key()));
-    let mut batch = JoinBatch { states: lock(tx, &keys).await?, ..JoinBatch::default() };
+    let mut batch = JoinBatch {
+        states: lock(tx, &keys).await?,
+        ..JoinBatch::default()
+    };
     batch.known = known_items(tx, &keys, &ops).await?;
     for (by, op) in ops {
         batch.apply(by, op.clone());
@@ -37,7 +45,10 @@ struct KeysByRow(BTreeMap<(Uuid, String), JoinKey>);
 
 impl KeysByRow {
     fn of<'a>(keys: impl Iterator<Item = &'a JoinKey>) -> Self {
-        Self(keys.map(|key| ((key.run.0, key.step.to_string()), key.clone())).collect())
+        Self(
+            keys.map(|key| ((key.run.0, key.step.to_string()), key.clone()))
+                .collect(),
+        )
     }
 
     fn get(&self, run: Uuid, step: String) -> Result<JoinKey, Problem> {
@@ -46,7 +57,10 @@ impl KeysByRow {
     }
 }
 
-async fn lock(tx: &mut PgConnection, keys: &KeysByRow) -> Result<BTreeMap<JoinKey, JoinState>, Problem> {
+async fn lock(
+    tx: &mut PgConnection,
+    keys: &KeysByRow,
+) -> Result<BTreeMap<JoinKey, JoinState>, Problem> {
     let rows = sqlx::query_file!(
         "queries/flush/lock_joins.sql",
         &column(keys.0.values(), |key| shard(key.run.shard())),
@@ -93,7 +107,9 @@ async fn known_items(
     )
     .fetch_all(tx)
     .await?;
-    rows.into_iter().map(|row| Ok((keys.get(row.run_id, row.step)?, decode::count32(row.index)?))).collect()
+    rows.into_iter()
+        .map(|row| Ok((keys.get(row.run_id, row.step)?, decode::count32(row.index)?)))
+        .collect()
 }
 
 async fn close(tx: &mut PgConnection, batch: &JoinBatch) -> Result<(), Problem> {
@@ -150,8 +166,12 @@ async fn insert_items(tx: &mut PgConnection, batch: &JoinBatch) -> Result<(), Pr
         &column(&items, |((key, _), _)| key.step.to_string()),
         &column(&items, |((_, index), _)| i64::from(*index)),
         &column(&items, |(_, item)| item.output.map(|output| output.id.0)) as _,
-        &column(&items, |(_, item)| item.output.map(|output| output.hash.to_vec())) as _,
-        &column(&items, |(_, item)| item.output.map(|output| i64::from(output.bytes))) as _,
+        &column(&items, |(_, item)| item
+            .output
+            .map(|output| output.hash.to_vec())) as _,
+        &column(&items, |(_, item)| item
+            .output
+            .map(|output| i64::from(output.bytes))) as _,
         &failures as _,
     )
     .execute(tx)

@@ -49,7 +49,9 @@ impl Holding {
         self.state == TaskState::Leased
             && self.lease_seq == fence.lease.seq
             && self.lease_nonce == Some(fence.lease.nonce)
-            && fence.holder.is_none_or(|holder| self.worker == Some(holder))
+            && fence
+                .holder
+                .is_none_or(|holder| self.worker == Some(holder))
     }
 }
 
@@ -72,7 +74,10 @@ pub(super) fn judge(
         if outcome == CommitOutcome::Committed {
             changed.insert(commit.head.run);
             for request in &commit.requests {
-                taken.requests.entry((request.namespace, request.key.clone())).or_insert_with(|| request.clone());
+                taken
+                    .requests
+                    .entry((request.namespace, request.key.clone()))
+                    .or_insert_with(|| request.clone());
             }
             if let (Expected::New, Some(key)) = (commit.expected, RunKey::of(&commit.head)) {
                 taken.keys.insert(key, commit.head.run);
@@ -84,8 +89,11 @@ pub(super) fn judge(
 }
 
 fn repeated(commit: &Commit, taken: &Taken) -> Option<CommitOutcome> {
-    let mut stored =
-        commit.requests.iter().filter_map(|request| taken.requests.get(&(request.namespace, request.key.clone())));
+    let mut stored = commit.requests.iter().filter_map(|request| {
+        taken
+            .requests
+            .get(&(request.namespace, request.key.clone()))
+    });
     if let Some(record) = stored.next() {
         return Some(CommitOutcome::Duplicate(record.clone()));
     }
@@ -115,7 +123,20 @@ fn judge_one(
     if !fits {
         return CommitOutcome::Conflict;
     }
-    let holds = |fence: &&Fence| tasks.get(&fence.lease.task).is_some_and(|holding| holding.fits(fence));
-    let lost: Vec<_> = commit.fences.iter().filter(|fence| !holds(fence)).map(|fence| fence.lease).collect();
-    if lost.is_empty() { CommitOutcome::Committed } else { CommitOutcome::LeaseLost(lost) }
+    let holds = |fence: &&Fence| {
+        tasks
+            .get(&fence.lease.task)
+            .is_some_and(|holding| holding.fits(fence))
+    };
+    let lost: Vec<_> = commit
+        .fences
+        .iter()
+        .filter(|fence| !holds(fence))
+        .map(|fence| fence.lease)
+        .collect();
+    if lost.is_empty() {
+        CommitOutcome::Committed
+    } else {
+        CommitOutcome::LeaseLost(lost)
+    }
 }

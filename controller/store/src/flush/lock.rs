@@ -32,21 +32,36 @@ pub(super) async fn runs(tx: &mut PgConnection, batch: &[Commit]) -> Result<Lock
     )
     .fetch_all(tx)
     .await?;
-    let mut locked = LockedRuns { now: Timestamp(0), xid: String::new(), versions: BTreeMap::new() };
+    let mut locked = LockedRuns {
+        now: Timestamp(0),
+        xid: String::new(),
+        versions: BTreeMap::new(),
+    };
     for row in rows {
         locked.now = locked.now.max(row.now.0);
         locked.xid = row.xid;
         if let Some(version) = row.version {
-            locked.versions.insert(RunId(row.run_id), decode::count(version)?);
+            locked
+                .versions
+                .insert(RunId(row.run_id), decode::count(version)?);
         }
     }
     Ok(locked)
 }
 
 /// Locks every task that is fenced or changed.
-pub(super) async fn tasks(tx: &mut PgConnection, batch: &[Commit]) -> Result<BTreeMap<TaskId, Holding>, Problem> {
-    let fenced = batch.iter().flat_map(|commit| &commit.fences).map(|fence| fence.lease.task);
-    let changed = batch.iter().flat_map(|commit| &commit.tasks).map(fulcrum_core::task::TaskOp::task);
+pub(super) async fn tasks(
+    tx: &mut PgConnection,
+    batch: &[Commit],
+) -> Result<BTreeMap<TaskId, Holding>, Problem> {
+    let fenced = batch
+        .iter()
+        .flat_map(|commit| &commit.fences)
+        .map(|fence| fence.lease.task);
+    let changed = batch
+        .iter()
+        .flat_map(|commit| &commit.tasks)
+        .map(fulcrum_core::task::TaskOp::task);
     let ids: BTreeSet<TaskId> = fenced.chain(changed).collect();
     if ids.is_empty() {
         return Ok(BTreeMap::new());
@@ -86,7 +101,10 @@ pub(super) async fn taken(tx: &mut PgConnection, batch: &[Commit]) -> Result<Tak
         .fetch_all(&mut *tx)
         .await?;
         for row in rows {
-            let key = RequestKey { shard: Shard(row.shard.unsigned_abs()), id: row.request_id };
+            let key = RequestKey {
+                shard: Shard(row.shard.unsigned_abs()),
+                id: row.request_id,
+            };
             let namespace = NamespaceId(row.namespace_id);
             let record = RequestRecord {
                 namespace,
@@ -114,9 +132,14 @@ pub(super) async fn taken(tx: &mut PgConnection, batch: &[Commit]) -> Result<Tak
         )
         .fetch_all(&mut *tx)
         .await?;
-        let held: BTreeMap<RunId, RunId> =
-            rows.into_iter().map(|row| (RunId(row.wanted_by), RunId(row.held_by))).collect();
-        taken.keys.extend(keys.into_iter().filter_map(|(key, run)| Some((key, *held.get(&run)?))));
+        let held: BTreeMap<RunId, RunId> = rows
+            .into_iter()
+            .map(|row| (RunId(row.wanted_by), RunId(row.held_by)))
+            .collect();
+        taken.keys.extend(
+            keys.into_iter()
+                .filter_map(|(key, run)| Some((key, *held.get(&run)?))),
+        );
     }
     Ok(taken)
 }

@@ -14,11 +14,16 @@ use crate::column::array::{column, shard};
 use crate::column::{At, ReviewStateColumn, TimerPurposeColumn};
 use crate::problem::Problem;
 
-pub(super) async fn insert_requests(tx: &mut PgConnection, winners: &[&Commit]) -> Result<Inserted, Problem> {
+pub(super) async fn insert_requests(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<Inserted, Problem> {
     // A commit may answer one request twice; the first answer stands.
     let mut unique = BTreeMap::new();
     for record in winners.iter().flat_map(|commit| &commit.requests) {
-        unique.entry((record.key.shard, record.namespace, &record.key.id)).or_insert(record);
+        unique
+            .entry((record.key.shard, record.namespace, &record.key.id))
+            .or_insert(record);
     }
     let records: Vec<&RequestRecord> = unique.into_values().collect();
     if records.is_empty() {
@@ -48,13 +53,30 @@ struct Setting<'a> {
     at: Timestamp,
 }
 
-pub(super) async fn write_timers(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
+pub(super) async fn write_timers(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
     let mut set = Vec::new();
     let mut clear: Vec<TimerId> = Vec::new();
     for op in winners.iter().flat_map(|commit| &commit.timers) {
         match op {
-            TimerOp::Set { timer, run, root, step, purpose, at } => {
-                set.push(Setting { timer: *timer, run: *run, root: *root, step, purpose: *purpose, at: *at });
+            TimerOp::Set {
+                timer,
+                run,
+                root,
+                step,
+                purpose,
+                at,
+            } => {
+                set.push(Setting {
+                    timer: *timer,
+                    run: *run,
+                    root: *root,
+                    step,
+                    purpose: *purpose,
+                    at: *at,
+                });
             }
             TimerOp::Clear { timer } => clear.push(*timer),
         }
@@ -90,14 +112,21 @@ pub(crate) async fn clear_timers(tx: &mut PgConnection, timers: &[TimerId]) -> R
     Ok(())
 }
 
-pub(super) async fn write_mail(tx: &mut PgConnection, winners: &[&Commit], joined: &[Mail]) -> Result<(), Problem> {
+pub(super) async fn write_mail(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+    joined: &[Mail],
+) -> Result<(), Problem> {
     let mut consumed: Vec<(MailId, RunId)> = Vec::new();
     let mut outgoing: BTreeMap<MailId, &Mail> = BTreeMap::new();
     for commit in winners {
         for id in &commit.consumed {
             consumed.push((*id, commit.head.run));
             // Mail that was sent earlier in this batch never gets to be a row.
-            if outgoing.get(id).is_some_and(|mail| mail.to == commit.head.run) {
+            if outgoing
+                .get(id)
+                .is_some_and(|mail| mail.to == commit.head.run)
+            {
                 outgoing.remove(id);
             }
         }
@@ -142,7 +171,10 @@ pub(super) async fn write_mail(tx: &mut PgConnection, winners: &[&Commit], joine
     Ok(())
 }
 
-pub(super) async fn write_reviews(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
+pub(super) async fn write_reviews(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
     let mut open: Vec<&ReviewRow> = Vec::new();
     let mut moved: Vec<(ReviewId, ReviewStateColumn)> = Vec::new();
     for op in winners.iter().flat_map(|commit| &commit.reviews) {

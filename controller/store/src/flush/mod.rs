@@ -35,10 +35,15 @@ pub(crate) async fn flush(pool: &PgPool, batch: &[Commit]) -> Result<FlushReport
     for attempt in 1..=ATTEMPTS_MAX {
         match attempt_flush(pool, batch).await {
             Ok(Attempt::Done(report)) => return Ok(report),
-            Ok(Attempt::Again) => tracing::debug!(attempt, "somebody else was first; the flush starts over"),
+            Ok(Attempt::Again) => {
+                tracing::debug!(attempt, "somebody else was first; the flush starts over")
+            }
             Err(problem) if problem.is_missing_partition() => {
                 let made = partitions::make_for(pool, batch).await?;
-                tracing::error!(made, "partitions for the births of this batch were missing and have been made");
+                tracing::error!(
+                    made,
+                    "partitions for the births of this batch were missing and have been made"
+                );
             }
             Err(problem) => match StoreError::from(problem) {
                 StoreError::Retry(why) => tracing::debug!(attempt, why, "the flush starts over"),
@@ -63,7 +68,11 @@ enum Inserted {
 
 impl Inserted {
     fn of(rows: u64, wanted: usize) -> Self {
-        if usize::try_from(rows).is_ok_and(|rows| rows == wanted) { Self::All } else { Self::NotAll }
+        if usize::try_from(rows).is_ok_and(|rows| rows == wanted) {
+            Self::All
+        } else {
+            Self::NotAll
+        }
     }
 }
 
@@ -79,7 +88,11 @@ async fn attempt_flush(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Probl
         .filter(|(_, outcome)| matches!(outcome, CommitOutcome::Committed))
         .map(|(commit, _)| commit)
         .collect();
-    let report = |join_mail: Vec<Mail>| FlushReport { now: runs.now, outcomes: outcomes.clone(), join_mail };
+    let report = |join_mail: Vec<Mail>| FlushReport {
+        now: runs.now,
+        outcomes: outcomes.clone(),
+        join_mail,
+    };
     if winners.is_empty() {
         tx.rollback().await?;
         return Ok(Attempt::Done(report(Vec::new())));

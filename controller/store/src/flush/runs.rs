@@ -10,8 +10,15 @@ use crate::column::array::{column, long, shard};
 use crate::column::{At, RunStatusColumn};
 use crate::problem::Problem;
 
-pub(super) async fn insert_new(tx: &mut PgConnection, winners: &[&Commit]) -> Result<Inserted, Problem> {
-    let new: Vec<&Commit> = winners.iter().copied().filter(|commit| commit.expected == Expected::New).collect();
+pub(super) async fn insert_new(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<Inserted, Problem> {
+    let new: Vec<&Commit> = winners
+        .iter()
+        .copied()
+        .filter(|commit| commit.expected == Expected::New)
+        .collect();
     if new.is_empty() {
         return Ok(Inserted::All);
     }
@@ -39,8 +46,15 @@ pub(super) async fn insert_new(tx: &mut PgConnection, winners: &[&Commit]) -> Re
     Ok(Inserted::of(done.rows_affected(), new().count()))
 }
 
-pub(super) async fn update_existing(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
-    let old: Vec<&Commit> = winners.iter().copied().filter(|commit| commit.expected != Expected::New).collect();
+pub(super) async fn update_existing(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
+    let old: Vec<&Commit> = winners
+        .iter()
+        .copied()
+        .filter(|commit| commit.expected != Expected::New)
+        .collect();
     if old.is_empty() {
         return Ok(());
     }
@@ -61,9 +75,14 @@ pub(super) async fn update_existing(tx: &mut PgConnection, winners: &[&Commit]) 
     Ok(())
 }
 
-pub(super) async fn insert_events(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
-    let events: Vec<(RunId, &StoredEvent)> =
-        winners.iter().flat_map(|c| c.events.iter().map(|event| (c.head.run, event))).collect();
+pub(super) async fn insert_events(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
+    let events: Vec<(RunId, &StoredEvent)> = winners
+        .iter()
+        .flat_map(|c| c.events.iter().map(|event| (c.head.run, event)))
+        .collect();
     if events.is_empty() {
         return Ok(());
     }
@@ -87,7 +106,10 @@ fn small(number: u16) -> i16 {
     i16::try_from(number).unwrap_or(i16::MAX)
 }
 
-pub(super) async fn insert_payloads(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
+pub(super) async fn insert_payloads(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
     let payloads: Vec<&NewPayload> = winners.iter().flat_map(|c| &c.payloads).collect();
     if payloads.is_empty() {
         return Ok(());
@@ -106,9 +128,14 @@ pub(super) async fn insert_payloads(tx: &mut PgConnection, winners: &[&Commit]) 
     Ok(())
 }
 
-pub(super) async fn put_snapshots(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
-    let due: Vec<(&Commit, &Vec<u8>)> =
-        winners.iter().filter_map(|commit| Some((*commit, commit.snapshot.as_ref()?))).collect();
+pub(super) async fn put_snapshots(
+    tx: &mut PgConnection,
+    winners: &[&Commit],
+) -> Result<(), Problem> {
+    let due: Vec<(&Commit, &Vec<u8>)> = winners
+        .iter()
+        .filter_map(|commit| Some((*commit, commit.snapshot.as_ref()?)))
+        .collect();
     if due.is_empty() {
         return Ok(());
     }

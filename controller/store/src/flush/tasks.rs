@@ -31,7 +31,12 @@ pub(super) async fn write(tx: &mut PgConnection, winners: &[&Commit]) -> Result<
     for op in winners.iter().flat_map(|commit| &commit.tasks) {
         match op {
             TaskOp::Create(new) => sorted.create.push(new),
-            TaskOp::Release { task, ready_at, attempt, crash_count } => sorted.release.push(Release {
+            TaskOp::Release {
+                task,
+                ready_at,
+                attempt,
+                crash_count,
+            } => sorted.release.push(Release {
                 task: *task,
                 ready_at: *ready_at,
                 attempt: *attempt,
@@ -48,7 +53,11 @@ pub(super) async fn write(tx: &mut PgConnection, winners: &[&Commit]) -> Result<
     if !sorted.release.is_empty() {
         release(tx, &sorted.release).await?;
     }
-    for (tasks, change) in [(sorted.park, Change::Park), (sorted.resume, Change::Resume), (sorted.remove, Change::Remove)] {
+    for (tasks, change) in [
+        (sorted.park, Change::Park),
+        (sorted.resume, Change::Resume),
+        (sorted.remove, Change::Remove),
+    ] {
         if !tasks.is_empty() {
             change.apply(tx, &tasks).await?;
         }
@@ -110,9 +119,21 @@ impl Change {
         let shards = column(tasks, |task| shard(task.shard()));
         let ids = column(tasks, |task| task.0);
         match self {
-            Change::Park => sqlx::query_file!("queries/flush/park_tasks.sql", &shards, &ids).execute(tx).await?,
-            Change::Resume => sqlx::query_file!("queries/flush/resume_tasks.sql", &shards, &ids).execute(tx).await?,
-            Change::Remove => sqlx::query_file!("queries/flush/remove_tasks.sql", &shards, &ids).execute(tx).await?,
+            Change::Park => {
+                sqlx::query_file!("queries/flush/park_tasks.sql", &shards, &ids)
+                    .execute(tx)
+                    .await?
+            }
+            Change::Resume => {
+                sqlx::query_file!("queries/flush/resume_tasks.sql", &shards, &ids)
+                    .execute(tx)
+                    .await?
+            }
+            Change::Remove => {
+                sqlx::query_file!("queries/flush/remove_tasks.sql", &shards, &ids)
+                    .execute(tx)
+                    .await?
+            }
         };
         Ok(())
     }

@@ -31,7 +31,9 @@ pub(super) async fn resolve(
     match &error {
         // The server answered, and what it said is that there is no commit.
         sqlx::Error::Database(_) => return Err(error.into()),
-        other => tracing::warn!(error = %other, xid, "a commit's answer was lost; asking what became of it"),
+        other => {
+            tracing::warn!(error = %other, xid, "a commit's answer was lost; asking what became of it")
+        }
     }
     for _ in 0..TRIES_MAX {
         match ask(pool, xid, winners).await {
@@ -51,7 +53,9 @@ enum Answer {
 
 async fn ask(pool: &PgPool, xid: &str, winners: &[&Commit]) -> Result<Answer, Problem> {
     let mut tx = Prelude::Read.begin(pool).await?;
-    let status = sqlx::query_file_scalar!("queries/flush/fate.sql", xid).fetch_one(&mut *tx).await?;
+    let status = sqlx::query_file_scalar!("queries/flush/fate.sql", xid)
+        .fetch_one(&mut *tx)
+        .await?;
     if status.as_deref() == Some("in progress") {
         return Ok(Answer::NotYet);
     }
@@ -63,7 +67,8 @@ async fn ask(pool: &PgPool, xid: &str, winners: &[&Commit]) -> Result<Answer, Pr
         &column(winners.iter().copied(), |c| long(c.head.version)),
         &column(winners.iter().copied(), |c| long(c.head.last_seq)),
         // Without events of its own a commit cannot be told from its predecessor by the chain.
-        &column(winners.iter().copied(), |c| (!c.events.is_empty()).then(|| c.head.chain.0.to_vec())) as _,
+        &column(winners.iter().copied(), |c| (!c.events.is_empty())
+            .then(|| c.head.chain.0.to_vec())) as _,
     )
     .fetch_one(&mut *tx)
     .await?;

@@ -92,7 +92,10 @@ impl PgStore {
     /// Identities.
     #[must_use]
     pub fn identities(&self) -> Identities {
-        Identities { pool: self.pools.request.clone(), control: self.pools.control.clone() }
+        Identities {
+            pool: self.pools.request.clone(),
+            control: self.pools.control.clone(),
+        }
     }
 }
 
@@ -151,7 +154,9 @@ impl Identities {
     pub async fn get(&self, id: Uuid) -> Result<Option<IdentityRow>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/identity/get_identity.sql", id).fetch_optional(&pool).await?;
+            let row = sqlx::query_file_as!(Row, "queries/identity/get_identity.sql", id)
+                .fetch_optional(&pool)
+                .await?;
             Ok(row.map(IdentityRow::from))
         })
         .await
@@ -165,7 +170,11 @@ impl Identities {
         page: Page<Uuid>,
     ) -> Result<Vec<IdentityRow>, StoreError> {
         let (pool, namespace) = (self.pool.clone(), namespace.map(str::to_owned));
-        let kinds: Vec<IdentityKindColumn> = kinds.iter().copied().map(IdentityKindColumn::from).collect();
+        let kinds: Vec<IdentityKindColumn> = kinds
+            .iter()
+            .copied()
+            .map(IdentityKindColumn::from)
+            .collect();
         unit(async move {
             let rows = sqlx::query_file_as!(
                 Row,
@@ -190,13 +199,22 @@ impl Identities {
         public_key_sha256: &[u8],
         not_after: Timestamp,
     ) -> Result<Result<(), RenewRefusal>, StoreError> {
-        let (pool, serial, key) = (self.pool.clone(), serial.to_owned(), public_key_sha256.to_vec());
+        let (pool, serial, key) = (
+            self.pool.clone(),
+            serial.to_owned(),
+            public_key_sha256.to_vec(),
+        );
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
-            let done =
-                sqlx::query_file!("queries/identity/renew_identity.sql", id, serial, key, At(not_after) as _)
-                    .execute(&mut *tx)
-                    .await?;
+            let done = sqlx::query_file!(
+                "queries/identity/renew_identity.sql",
+                id,
+                serial,
+                key,
+                At(not_after) as _
+            )
+            .execute(&mut *tx)
+            .await?;
             let exists = exists(&mut tx, id).await?;
             tx.commit().await?;
             Ok(match (done.rows_affected(), exists) {
@@ -214,7 +232,9 @@ impl Identities {
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             bump(&mut tx).await?;
-            sqlx::query_file!("queries/identity/revoke_identity.sql", id, reason).execute(&mut *tx).await?;
+            sqlx::query_file!("queries/identity/revoke_identity.sql", id, reason)
+                .execute(&mut *tx)
+                .await?;
             let exists = exists(&mut tx, id).await?;
             tx.commit().await?;
             Ok(exists)
@@ -223,23 +243,38 @@ impl Identities {
     }
 
     /// Everybody's standing, unless the revision is still the known one: one cheap statement a second.
-    pub async fn snapshot(&self, known_revision: i64) -> Result<Option<IdentitySnapshot>, StoreError> {
+    pub async fn snapshot(
+        &self,
+        known_revision: i64,
+    ) -> Result<Option<IdentitySnapshot>, StoreError> {
         let pool = self.control.clone();
         unit(async move {
-            let revision = sqlx::query_file_scalar!("queries/identity/revision.sql").fetch_optional(&pool).await?;
+            let revision = sqlx::query_file_scalar!("queries/identity/revision.sql")
+                .fetch_optional(&pool)
+                .await?;
             if revision.is_none_or(|revision| revision == known_revision) {
                 return Ok(None);
             }
-            let rows = sqlx::query_file!("queries/identity/snapshot.sql").fetch_all(&pool).await?;
+            let rows = sqlx::query_file!("queries/identity/snapshot.sql")
+                .fetch_all(&pool)
+                .await?;
             let revision = rows.first().map_or(0, |row| row.revision);
             let standings = rows
                 .into_iter()
                 .filter_map(|row| {
-                    let (id, status, min_issued_at) = (row.identity_id?, row.status?, row.min_issued_at?);
-                    Some(Standing { id, status: status.into(), min_issued_at: min_issued_at.into() })
+                    let (id, status, min_issued_at) =
+                        (row.identity_id?, row.status?, row.min_issued_at?);
+                    Some(Standing {
+                        id,
+                        status: status.into(),
+                        min_issued_at: min_issued_at.into(),
+                    })
                 })
                 .collect();
-            Ok(Some(IdentitySnapshot { revision, standings }))
+            Ok(Some(IdentitySnapshot {
+                revision,
+                standings,
+            }))
         })
         .await
     }
@@ -274,16 +309,24 @@ pub(super) async fn enrol(tx: &mut PgConnection, identity: &NewIdentity) -> Resu
     .execute(&mut *tx)
     .await?;
     if done.rows_affected() == 0 {
-        return Err(Problem::schema("the identity was revoked; enrol under a new id"));
+        return Err(Problem::schema(
+            "the identity was revoked; enrol under a new id",
+        ));
     }
     Ok(())
 }
 
 async fn bump(tx: &mut PgConnection) -> Result<(), Problem> {
-    sqlx::query_file!("queries/identity/bump_revision.sql").execute(tx).await?;
+    sqlx::query_file!("queries/identity/bump_revision.sql")
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
 async fn exists(tx: &mut PgConnection, id: Uuid) -> Result<bool, Problem> {
-    Ok(sqlx::query_file_scalar!("queries/identity/identity_exists.sql", id).fetch_one(tx).await?)
+    Ok(
+        sqlx::query_file_scalar!("queries/identity/identity_exists.sql", id)
+            .fetch_one(tx)
+            .await?,
+    )
 }

@@ -38,13 +38,18 @@ pub struct AuthorityRow {
 
 impl fmt::Debug for InstallationRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstallationRow").field("install_id", &self.install_id).finish_non_exhaustive()
+        f.debug_struct("InstallationRow")
+            .field("install_id", &self.install_id)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for AuthorityRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorityRow").field("serial", &self.serial).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("AuthorityRow")
+            .field("serial", &self.serial)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +63,9 @@ impl PgStore {
     /// The installation.
     #[must_use]
     pub fn installation(&self) -> Installation {
-        Installation { pool: self.pools.request.clone() }
+        Installation {
+            pool: self.pools.request.clone(),
+        }
     }
 }
 
@@ -74,17 +81,23 @@ impl Installation {
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             let paging_key = row.paging_key.as_slice();
-            let first = sqlx::query_file!("queries/identity/insert_installation.sql", row.install_id, paging_key)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected()
+            let first = sqlx::query_file!(
+                "queries/identity/insert_installation.sql",
+                row.install_id,
+                paging_key
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
                 == 1;
             if first {
                 for authority in &authorities {
                     insert_authority(&mut tx, authority).await?;
                 }
             }
-            let stored = get(&mut tx).await?.ok_or_else(|| Problem::schema("the installation's row is missing"))?;
+            let stored = get(&mut tx)
+                .await?
+                .ok_or_else(|| Problem::schema("the installation's row is missing"))?;
             let authorities = list_authorities(&mut tx).await?;
             tx.commit().await?;
             Ok((stored, authorities))
@@ -117,9 +130,14 @@ impl Installation {
 }
 
 async fn get(connection: &mut PgConnection) -> Result<Option<InstallationRow>, Problem> {
-    let row = sqlx::query_file!("queries/identity/get_installation.sql").fetch_optional(connection).await?;
+    let row = sqlx::query_file!("queries/identity/get_installation.sql")
+        .fetch_optional(connection)
+        .await?;
     row.map(|row| {
-        Ok(InstallationRow { install_id: row.install_id, paging_key: decode::hash(row.paging_key)? })
+        Ok(InstallationRow {
+            install_id: row.install_id,
+            paging_key: decode::hash(row.paging_key)?,
+        })
     })
     .transpose()
 }
@@ -139,7 +157,9 @@ async fn insert_authority(tx: &mut PgConnection, row: &AuthorityRow) -> Result<(
 }
 
 async fn list_authorities(connection: &mut PgConnection) -> Result<Vec<AuthorityRow>, Problem> {
-    let rows = sqlx::query_file!("queries/identity/list_authorities.sql").fetch_all(connection).await?;
+    let rows = sqlx::query_file!("queries/identity/list_authorities.sql")
+        .fetch_all(connection)
+        .await?;
     let authority = rows.into_iter().map(|row| AuthorityRow {
         serial: row.serial,
         kind: row.kind.into(),

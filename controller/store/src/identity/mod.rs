@@ -8,7 +8,9 @@ mod kinds;
 mod tokens;
 mod workers;
 
-pub use identities::{Identities, IdentityRow, IdentitySnapshot, NewIdentity, RenewRefusal, Standing};
+pub use identities::{
+    Identities, IdentityRow, IdentitySnapshot, NewIdentity, RenewRefusal, Standing,
+};
 pub use installation::{AuthorityRow, Installation, InstallationRow};
 pub use kinds::{AuthorityKind, IdentityKind, IdentityStatus};
 pub(crate) use kinds::{AuthorityKindColumn, IdentityKindColumn, IdentityStatusColumn};

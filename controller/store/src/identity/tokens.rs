@@ -76,7 +76,9 @@ impl PgStore {
     /// Join tokens.
     #[must_use]
     pub fn join_tokens(&self) -> JoinTokens {
-        JoinTokens { pool: self.pools.request.clone() }
+        JoinTokens {
+            pool: self.pools.request.clone(),
+        }
     }
 }
 
@@ -146,7 +148,9 @@ impl JoinTokens {
     pub async fn get(&self, id: Uuid) -> Result<Option<JoinTokenRow>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/identity/get_token.sql", id).fetch_optional(&pool).await?;
+            let row = sqlx::query_file_as!(Row, "queries/identity/get_token.sql", id)
+                .fetch_optional(&pool)
+                .await?;
             row.map(JoinTokenRow::try_from).transpose()
         })
         .await
@@ -161,11 +165,13 @@ impl JoinTokens {
         let pool = self.pool.clone();
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
-            let used =
-                sqlx::query_file!("queries/identity/use_token.sql", id, identity.id).execute(&mut *tx).await?;
+            let used = sqlx::query_file!("queries/identity/use_token.sql", id, identity.id)
+                .execute(&mut *tx)
+                .await?;
             if used.rows_affected() == 0 {
-                let standing =
-                    sqlx::query_file!("queries/identity/token_standing.sql", id).fetch_optional(&mut *tx).await?;
+                let standing = sqlx::query_file!("queries/identity/token_standing.sql", id)
+                    .fetch_optional(&mut *tx)
+                    .await?;
                 tx.rollback().await?;
                 return Ok(Err(match standing {
                     None => RedeemRefusal::Unknown,
@@ -182,7 +188,11 @@ impl JoinTokens {
     }
 
     /// Newest first, of one namespace or all.
-    pub async fn list(&self, namespace: Option<&str>, page: Page<Uuid>) -> Result<Vec<JoinTokenRow>, StoreError> {
+    pub async fn list(
+        &self,
+        namespace: Option<&str>,
+        page: Page<Uuid>,
+    ) -> Result<Vec<JoinTokenRow>, StoreError> {
         let (pool, namespace) = (self.pool.clone(), namespace.map(str::to_owned));
         unit(async move {
             let rows = sqlx::query_file_as!(
@@ -204,7 +214,9 @@ impl JoinTokens {
         let pool = self.pool.clone();
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
-            let done = sqlx::query_file!("queries/identity/revoke_token.sql", id).execute(&mut *tx).await?;
+            let done = sqlx::query_file!("queries/identity/revoke_token.sql", id)
+                .execute(&mut *tx)
+                .await?;
             tx.commit().await?;
             Ok(done.rows_affected() > 0)
         })

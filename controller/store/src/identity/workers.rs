@@ -8,8 +8,8 @@ use fulcrum_core::time::Timestamp;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{IdentityKindColumn, IdentityRow, IdentityStatusColumn};
 use super::identities::Row as IdentityColumns;
+use super::{IdentityKindColumn, IdentityRow, IdentityStatusColumn};
 use crate::PgStore;
 use crate::catalog::{NewContract, Page, insert_contracts};
 use crate::column::array::{column, int};
@@ -78,13 +78,20 @@ impl PgStore {
     /// Workers.
     #[must_use]
     pub fn workers(&self) -> Workers {
-        Workers { pool: self.pools.request.clone(), control: self.pools.control.clone() }
+        Workers {
+            pool: self.pools.request.clone(),
+            control: self.pools.control.clone(),
+        }
     }
 }
 
 impl Workers {
     /// Registers a worker with its contracts; replaces what it served before.
-    pub async fn register(&self, worker: NewWorker, contracts: Vec<NewContract>) -> Result<(), StoreError> {
+    pub async fn register(
+        &self,
+        worker: NewWorker,
+        contracts: Vec<NewContract>,
+    ) -> Result<(), StoreError> {
         let pool = self.pool.clone();
         unit(async move { register(&pool, &worker, &contracts).await }).await
     }
@@ -94,18 +101,7 @@ impl Workers {
         let (pool, ids) = (self.control.clone(), column(workers, |worker| worker.0));
         unit(async move {
             let mut tx = Prelude::Beat.begin(&pool).await?;
-            sqlx::query_file!("queries/identity/workers_seen.sql", &ids).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
-        })
-        .await
-    }
-
-    /// Notes whether a worker takes new tasks.
-    pub async fn set_draining(&self, worker: WorkerId, draining: Draining) -> Result<(), StoreError> {
-        let pool = self.control.clone();
-        unit(async move {
-            let mut tx = Prelude::Catalog.begin(&pool).await?;
-            sqlx::query_file!("queries/identity/worker_draining.sql", worker.0, draining == Draining::Yes)
+            sqlx::query_file!("queries/identity/workers_seen.sql", &ids)
                 .execute(&mut *tx)
                 .await?;
             Ok(tx.commit().await?)
@@ -113,8 +109,33 @@ impl Workers {
         .await
     }
 
+    /// Notes whether a worker takes new tasks.
+    pub async fn set_draining(
+        &self,
+        worker: WorkerId,
+        draining: Draining,
+    ) -> Result<(), StoreError> {
+        let pool = self.control.clone();
+        unit(async move {
+            let mut tx = Prelude::Catalog.begin(&pool).await?;
+            sqlx::query_file!(
+                "queries/identity/worker_draining.sql",
+                worker.0,
+                draining == Draining::Yes
+            )
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
     /// Newest identities first, of one namespace (by name) or all.
-    pub async fn list(&self, namespace: Option<&str>, page: Page<Uuid>) -> Result<Vec<ListedWorker>, StoreError> {
+    pub async fn list(
+        &self,
+        namespace: Option<&str>,
+        page: Page<Uuid>,
+    ) -> Result<Vec<ListedWorker>, StoreError> {
         let (pool, namespace) = (self.pool.clone(), namespace.map(str::to_owned));
         unit(async move { list(&pool, namespace, None, page).await }).await
     }
@@ -122,14 +143,27 @@ impl Workers {
     /// One worker.
     pub async fn get(&self, worker: WorkerId) -> Result<Option<ListedWorker>, StoreError> {
         let pool = self.pool.clone();
-        unit(async move { Ok(list(&pool, None, Some(worker.0), Page::first(1)).await?.pop()) }).await
+        unit(async move {
+            Ok(list(&pool, None, Some(worker.0), Page::first(1))
+                .await?
+                .pop())
+        })
+        .await
     }
 }
 
-async fn register(pool: &PgPool, worker: &NewWorker, contracts: &[NewContract]) -> Result<(), Problem> {
-    let labels = serde_json::to_value(&worker.labels).map_err(|error| Problem::schema(error.to_string()))?;
+async fn register(
+    pool: &PgPool,
+    worker: &NewWorker,
+    contracts: &[NewContract],
+) -> Result<(), Problem> {
+    let labels =
+        serde_json::to_value(&worker.labels).map_err(|error| Problem::schema(error.to_string()))?;
     // A capability named twice is served by its last contract.
-    let served: BTreeMap<&str, &NewContract> = contracts.iter().map(|c| (c.capability.as_str(), c)).collect();
+    let served: BTreeMap<&str, &NewContract> = contracts
+        .iter()
+        .map(|c| (c.capability.as_str(), c))
+        .collect();
     let mut tx = Prelude::Catalog.begin(pool).await?;
     sqlx::query_file!(
         "queries/identity/register_worker.sql",
@@ -144,7 +178,9 @@ async fn register(pool: &PgPool, worker: &NewWorker, contracts: &[NewContract]) 
     .execute(&mut *tx)
     .await?;
     insert_contracts(&mut tx, worker.namespace, worker.worker, contracts).await?;
-    sqlx::query_file!("queries/identity/forget_served.sql", worker.worker.0).execute(&mut *tx).await?;
+    sqlx::query_file!("queries/identity/forget_served.sql", worker.worker.0)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query_file!(
         "queries/identity/serve.sql",
         worker.worker.0,
@@ -175,9 +211,15 @@ async fn list(
     .await?;
     let ids = column(&rows, |row| row.identity_id);
     let mut serves: BTreeMap<Uuid, Vec<(String, ContractHash)>> = BTreeMap::new();
-    for row in sqlx::query_file!("queries/identity/served.sql", &ids).fetch_all(&mut *tx).await? {
+    for row in sqlx::query_file!("queries/identity/served.sql", &ids)
+        .fetch_all(&mut *tx)
+        .await?
+    {
         let hash = ContractHash(decode::hash(row.contract_hash)?);
-        serves.entry(row.worker_id).or_default().push((row.capability, hash));
+        serves
+            .entry(row.worker_id)
+            .or_default()
+            .push((row.capability, hash));
     }
     tx.rollback().await?;
     let mut listed = Vec::with_capacity(rows.len());
@@ -189,9 +231,14 @@ async fn list(
                     namespace: NamespaceId(namespace),
                     instance,
                     sdk_version,
-                    labels: serde_json::from_value(labels).map_err(|error| Problem::schema(error.to_string()))?,
+                    labels: serde_json::from_value(labels)
+                        .map_err(|error| Problem::schema(error.to_string()))?,
                     slots: decode::count32(row.slots.unwrap_or(0).into())?,
-                    draining: if row.draining == Some(true) { Draining::Yes } else { Draining::No },
+                    draining: if row.draining == Some(true) {
+                        Draining::Yes
+                    } else {
+                        Draining::No
+                    },
                 },
                 registered_at: row.registered_at.map(Timestamp::from).unwrap_or_default(),
                 last_seen_at: row.last_seen_at.map(Timestamp::from).unwrap_or_default(),
@@ -214,7 +261,10 @@ async fn list(
             revoked_at: row.revoked_at,
             revoked_reason: row.revoked_reason,
         };
-        listed.push(ListedWorker { identity: identity.into(), worker: said });
+        listed.push(ListedWorker {
+            identity: identity.into(),
+            worker: said,
+        });
     }
     Ok(listed)
 }

@@ -37,7 +37,9 @@ impl PgStore {
     /// Upkeep.
     #[must_use]
     pub fn upkeep(&self) -> Upkeep {
-        Upkeep { pool: self.pools.report.clone() }
+        Upkeep {
+            pool: self.pools.report.clone(),
+        }
     }
 }
 
@@ -52,7 +54,9 @@ impl Upkeep {
     pub async fn runway_days(&self) -> Result<u32, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let days = sqlx::query_file_scalar!("queries/upkeep/runway.sql").fetch_one(&pool).await?;
+            let days = sqlx::query_file_scalar!("queries/upkeep/runway.sql")
+                .fetch_one(&pool)
+                .await?;
             Ok(u32::try_from(days).unwrap_or(0))
         })
         .await
@@ -68,7 +72,9 @@ impl Upkeep {
                 ..Retained::default()
             };
             let keep = i32::try_from(keep_days).unwrap_or(i32::MAX);
-            let days = sqlx::query_file_scalar!("queries/upkeep/old_days.sql", keep).fetch_all(&pool).await?;
+            let days = sqlx::query_file_scalar!("queries/upkeep/old_days.sql", keep)
+                .fetch_all(&pool)
+                .await?;
             for day in days {
                 drop_day(&pool, day, &mut done).await?;
             }
@@ -82,7 +88,9 @@ impl Upkeep {
 /// each goes on where the one before it stopped.
 async fn drop_day(pool: &PgPool, day: i32, done: &mut Retained) -> Result<(), Problem> {
     let mut tx = Prelude::Upkeep.begin(pool).await?;
-    let logged = sqlx::query_file_scalar!("queries/upkeep/log_day.sql", day).fetch_one(&mut *tx).await?;
+    let logged = sqlx::query_file_scalar!("queries/upkeep/log_day.sql", day)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
     if !logged {
         done.days_held_open += 1;
@@ -90,8 +98,9 @@ async fn drop_day(pool: &PgPool, day: i32, done: &mut Retained) -> Result<(), Pr
     }
     loop {
         let mut tx = Prelude::Upkeep.begin(pool).await?;
-        let deleted =
-            sqlx::query_file_scalar!("queries/upkeep/delete_runs.sql", day, BATCH_ROWS).fetch_one(&mut *tx).await?;
+        let deleted = sqlx::query_file_scalar!("queries/upkeep/delete_runs.sql", day, BATCH_ROWS)
+            .fetch_one(&mut *tx)
+            .await?;
         tx.commit().await?;
         done.runs_deleted += deleted.unsigned_abs();
         if deleted < i64::from(BATCH_ROWS) {
@@ -99,7 +108,9 @@ async fn drop_day(pool: &PgPool, day: i32, done: &mut Retained) -> Result<(), Pr
         }
     }
     let mut tx = Prelude::Upkeep.begin(pool).await?;
-    let dropped = sqlx::query_file_scalar!("queries/upkeep/drop_day.sql", day).fetch_one(&mut *tx).await?;
+    let dropped = sqlx::query_file_scalar!("queries/upkeep/drop_day.sql", day)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
     if dropped {
         done.days_dropped += 1;

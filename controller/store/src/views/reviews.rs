@@ -38,7 +38,10 @@ impl StoredReview {
     /// Its position, for the next page.
     #[must_use]
     pub fn position(&self) -> ReviewPosition {
-        ReviewPosition { asked_at: self.review.asked_at, review: self.review.review }
+        ReviewPosition {
+            asked_at: self.review.asked_at,
+            review: self.review.review,
+        }
     }
 }
 
@@ -52,7 +55,9 @@ impl PgStore {
     /// Reviews.
     #[must_use]
     pub fn reviews(&self) -> Reviews {
-        Reviews { pool: self.pools.report.clone() }
+        Reviews {
+            pool: self.pools.report.clone(),
+        }
     }
 }
 
@@ -105,7 +110,9 @@ impl Reviews {
     ) -> Result<Vec<StoredReview>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let (at, id) = page.after.map_or((Timestamp(0), Uuid::nil()), |p| (p.asked_at, p.review.0));
+            let (at, id) = page
+                .after
+                .map_or((Timestamp(0), Uuid::nil()), |p| (p.asked_at, p.review.0));
             let mut tx = Prelude::Report.begin(&pool).await?;
             let rows = sqlx::query_file_as!(
                 Row,
@@ -132,7 +139,9 @@ impl Reviews {
     ) -> Result<Vec<StoredReview>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let (at, id) = page.after.map_or((Timestamp(i64::MAX), Uuid::max()), |p| (p.asked_at, p.review.0));
+            let (at, id) = page.after.map_or((Timestamp(i64::MAX), Uuid::max()), |p| {
+                (p.asked_at, p.review.0)
+            });
             let mut tx = Prelude::Report.begin(&pool).await?;
             let rows = sqlx::query_file_as!(
                 Row,
@@ -155,9 +164,14 @@ impl Reviews {
     pub async fn get(&self, review: ReviewId) -> Result<Option<StoredReview>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/views/get_review.sql", shard(review.shard()), review.0)
-                .fetch_optional(&pool)
-                .await?;
+            let row = sqlx::query_file_as!(
+                Row,
+                "queries/views/get_review.sql",
+                shard(review.shard()),
+                review.0
+            )
+            .fetch_optional(&pool)
+            .await?;
             row.map(StoredReview::try_from).transpose()
         })
         .await

@@ -45,7 +45,13 @@ impl RunFilter {
     /// All root runs of a namespace.
     #[must_use]
     pub const fn roots(namespace: NamespaceId) -> Self {
-        Self { namespace, workflow: None, statuses: Vec::new(), family: Family::Roots, since: None }
+        Self {
+            namespace,
+            workflow: None,
+            statuses: Vec::new(),
+            family: Family::Roots,
+            since: None,
+        }
     }
 
     /// Bounds of the ids that can fit. A family shares time and shard, which are the upper 64 bits.
@@ -55,7 +61,9 @@ impl RunFilter {
             low = run.0.as_u128() & !u128::from(u64::MAX);
             high = low | u128::from(u64::MAX);
         }
-        let since = self.since.map_or(0, |since| u128::from(since.as_millis()) << 80);
+        let since = self
+            .since
+            .map_or(0, |since| u128::from(since.as_millis()) << 80);
         (Uuid::from_u128(low.max(since)), Uuid::from_u128(high))
     }
 }
@@ -70,13 +78,19 @@ impl PgStore {
     /// Runs.
     #[must_use]
     pub fn runs(&self) -> Runs {
-        Runs { pool: self.pools.report.clone() }
+        Runs {
+            pool: self.pools.report.clone(),
+        }
     }
 }
 
 impl Runs {
     /// Newest first.
-    pub async fn list(&self, filter: RunFilter, page: Page<RunId>) -> Result<Vec<RunHead>, StoreError> {
+    pub async fn list(
+        &self,
+        filter: RunFilter,
+        page: Page<RunId>,
+    ) -> Result<Vec<RunHead>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
             let (low, high) = filter.span();
@@ -84,7 +98,12 @@ impl Runs {
                 Family::ChildrenOf(run) => Some(run.0),
                 Family::Roots | Family::All | Family::Of(_) => None,
             };
-            let statuses: Vec<RunStatusColumn> = filter.statuses.iter().copied().map(RunStatusColumn::from).collect();
+            let statuses: Vec<RunStatusColumn> = filter
+                .statuses
+                .iter()
+                .copied()
+                .map(RunStatusColumn::from)
+                .collect();
             let mut tx = Prelude::Report.begin(&pool).await?;
             let rows = sqlx::query_file_as!(
                 HeadRow,
@@ -108,7 +127,12 @@ impl Runs {
     }
 
     /// A run's events after `seq` (0 for the first page), in order.
-    pub async fn timeline(&self, run: RunId, after_seq: u64, rows: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn timeline(
+        &self,
+        run: RunId,
+        after_seq: u64,
+        rows: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
             let mut tx = Prelude::Report.begin(&pool).await?;
@@ -122,7 +146,9 @@ impl Runs {
             .fetch_all(&mut *tx)
             .await?;
             tx.rollback().await?;
-            rows.into_iter().map(|row| event(row.seq, row.kind, row.schema, row.body, row.hash)).collect()
+            rows.into_iter()
+                .map(|row| event(row.seq, row.kind, row.schema, row.body, row.hash))
+                .collect()
         })
         .await
     }
@@ -150,9 +176,19 @@ mod tests {
     #[test]
     fn the_span_since_an_instant_begins_with_it() {
         let at = Timestamp::from_millis(1_700_000_000_000);
-        let filter = RunFilter { since: Some(at), ..RunFilter::roots(NamespaceId(Uuid::nil())) };
+        let filter = RunFilter {
+            since: Some(at),
+            ..RunFilter::roots(NamespaceId(Uuid::nil()))
+        };
         let (low, _) = filter.span();
         assert!(low <= RunId::new(at, Shard(0), 0).0);
-        assert!(low > RunId::new(Timestamp::from_millis(1_699_999_999_999), Shard(4095), u64::MAX).0);
+        assert!(
+            low > RunId::new(
+                Timestamp::from_millis(1_699_999_999_999),
+                Shard(4095),
+                u64::MAX
+            )
+            .0
+        );
     }
 }

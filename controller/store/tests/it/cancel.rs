@@ -8,7 +8,8 @@ use sqlx::Executor;
 use crate::database::Database;
 use crate::sample::{run, start};
 
-const OTHERS: &str = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+const OTHERS: &str =
+    "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
 
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
@@ -24,15 +25,22 @@ async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
          {OTHERS} and state <> 'idle'"
     );
     loop {
-        let (busy, left): (i64, i64) =
-            sqlx::query_as(sqlx::AssertSqlSafe(busy.clone())).fetch_one(&mut watcher).await.unwrap();
+        let (busy, left): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(busy.clone()))
+            .fetch_one(&mut watcher)
+            .await
+            .unwrap();
         assert_eq!(left, 0, "a connection was left in a transaction");
         if busy == 0 {
             break;
         }
         tokio::task::yield_now().await;
     }
-    let outcomes = database.store.flush(vec![start(run(1_000))]).await.unwrap().outcomes;
+    let outcomes = database
+        .store
+        .flush(vec![start(run(1_000))])
+        .await
+        .unwrap()
+        .outcomes;
     assert_eq!(outcomes, [CommitOutcome::Committed]);
 }
 
@@ -40,22 +48,25 @@ async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
 async fn what_a_flush_says_is_true_while_connections_are_killed() {
     let database = Database::new().await;
     let store = &database.store;
-    let killer = {
-        let mut connection = database.raw().await;
-        tokio::spawn(async move {
-            loop {
-                let kill = format!("select pg_terminate_backend(pid) {OTHERS} and random() < 0.5");
-                connection.execute(sqlx::AssertSqlSafe(kill)).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(15)).await;
-            }
-        })
-    };
+    let mut killer = database.raw().await;
+    let kill = format!("select pg_terminate_backend(pid) {OTHERS} and random() < 0.5");
     let mut told = Vec::new();
-    for n in 0..150 {
-        told.push((n, store.flush(vec![start(run(n))]).await));
+    for n in 0..200_u64 {
+        // The kill goes out while the flush is under way, each time a little later: after so many turns of the loop.
+        let killing = async {
+            for _ in 0..n % 40 {
+                tokio::task::yield_now().await;
+            }
+            if n % 2 == 0 {
+                killer
+                    .execute(sqlx::AssertSqlSafe(kill.clone()))
+                    .await
+                    .unwrap();
+            }
+        };
+        let (said, ()) = tokio::join!(store.flush(vec![start(run(n))]), killing);
+        told.push((n, said));
     }
-    killer.abort();
-    assert!(killer.await.is_err());
     let mut refused = 0;
     for (n, said) in told {
         let stored = loop {

@@ -1,16 +1,21 @@
 //! Commits: who wins, and that what was said is true.
 
+use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{ClaimRequest, CommitOutcome, Expected, RequestRecord, Store};
 use fulcrum_core::task::{Fence, TaskOp};
 use fulcrum_core::time::{Millis, Timestamp};
-use fulcrum_core::ids::{RunId, Shard};
 
 use crate::database::Database;
 use crate::sample::{NAMESPACE, next, payload, run, start, start_with_task, worker};
 
 fn request(capability: &str, slots: u32) -> ClaimRequest {
-    ClaimRequest { worker: worker(1), namespace: NAMESPACE, capabilities: vec![capability.to_owned()], slots }
+    ClaimRequest {
+        worker: worker(1),
+        namespace: NAMESPACE,
+        capabilities: vec![capability.to_owned()],
+        slots,
+    }
 }
 
 #[tokio::test]
@@ -24,7 +29,10 @@ async fn a_run_is_loaded_as_it_was_committed() {
     let loaded = store.load(&[run(2), run(1)]).await.unwrap();
     assert!(loaded[0].is_none());
     let loaded = loaded[1].as_ref().unwrap();
-    assert_eq!((&loaded.head, &loaded.events, loaded.commit), (&commit.head, &commit.events, commit.id));
+    assert_eq!(
+        (&loaded.head, &loaded.events, loaded.commit),
+        (&commit.head, &commit.events, commit.id)
+    );
     let payloads = store.payloads(&[payload(3).reference]).await.unwrap();
     assert_eq!(payloads, [payload(3)]);
 }
@@ -33,13 +41,33 @@ async fn a_run_is_loaded_as_it_was_committed() {
 async fn losers_are_left_out_and_the_others_go_through() {
     let database = Database::new().await;
     let store = &database.store;
-    store.flush(vec![start(run(1)), start(run(2))]).await.unwrap();
+    store
+        .flush(vec![start(run(1)), start(run(2))])
+        .await
+        .unwrap();
     let mut stale = next(&start(run(1)).head);
     stale.expected = Expected::Version(7);
-    let report = store.flush(vec![stale, start(run(2)), next(&start(run(2)).head), start(run(3))]).await.unwrap();
+    let report = store
+        .flush(vec![
+            stale,
+            start(run(2)),
+            next(&start(run(2)).head),
+            start(run(3)),
+        ])
+        .await
+        .unwrap();
     use CommitOutcome::{Committed, Conflict};
     assert_eq!(report.outcomes, [Conflict, Conflict, Committed, Committed]);
-    assert_eq!(store.heads(&[run(1), run(2), run(3)]).await.unwrap().iter().map(|h| h.version).collect::<Vec<_>>(), [1, 2, 1]);
+    assert_eq!(
+        store
+            .heads(&[run(1), run(2), run(3)])
+            .await
+            .unwrap()
+            .iter()
+            .map(|h| h.version)
+            .collect::<Vec<_>>(),
+        [1, 2, 1]
+    );
 }
 
 #[tokio::test]
@@ -63,9 +91,17 @@ async fn of_two_flushes_that_answer_one_request_at_once_one_wins() {
     let store = &database.store;
     let commit = |n: u64| {
         let mut commit = start(run(n));
-        let key = RequestKey { shard: Shard(0), id: "req-1".to_owned() };
-        let record =
-            RequestRecord { namespace: NAMESPACE, key, digest: [7; 32], run: run(n), answer: n.to_be_bytes().to_vec() };
+        let key = RequestKey {
+            shard: Shard(0),
+            id: "req-1".to_owned(),
+        };
+        let record = RequestRecord {
+            namespace: NAMESPACE,
+            key,
+            digest: [7; 32],
+            run: run(n),
+            answer: n.to_be_bytes().to_vec(),
+        };
         commit.requests.push(record);
         commit
     };
@@ -77,11 +113,20 @@ async fn of_two_flushes_that_answer_one_request_at_once_one_wins() {
     for flush in both.collect::<Vec<_>>() {
         outcomes.push(flush.await.unwrap());
     }
-    let winners = outcomes.iter().filter(|outcome| **outcome == CommitOutcome::Committed).count();
+    let winners = outcomes
+        .iter()
+        .filter(|outcome| **outcome == CommitOutcome::Committed)
+        .count();
     assert_eq!(winners, 1);
-    let key = RequestKey { shard: Shard(0), id: "req-1".to_owned() };
+    let key = RequestKey {
+        shard: Shard(0),
+        id: "req-1".to_owned(),
+    };
     let stored = store.request(NAMESPACE, &key).await.unwrap().unwrap();
-    for outcome in outcomes.into_iter().filter(|outcome| *outcome != CommitOutcome::Committed) {
+    for outcome in outcomes
+        .into_iter()
+        .filter(|outcome| *outcome != CommitOutcome::Committed)
+    {
         assert_eq!(outcome, CommitOutcome::Duplicate(stored.clone()));
     }
 }
@@ -91,22 +136,48 @@ async fn a_report_under_a_lost_lease_changes_nothing() {
     let database = Database::new().await;
     let store = &database.store;
     let head = start(run(1)).head;
-    store.flush(vec![start_with_task(run(1), "crm.read")]).await.unwrap();
-    let granted = store.claim(&[request("crm.read", 5)], Millis::from_secs(30)).await.unwrap().remove(0);
-    assert!(store.claim(&[request("crm.read", 5)], Millis::from_secs(30)).await.unwrap().is_empty());
+    store
+        .flush(vec![start_with_task(run(1), "crm.read")])
+        .await
+        .unwrap();
+    let granted = store
+        .claim(&[request("crm.read", 5)], Millis::from_secs(30))
+        .await
+        .unwrap()
+        .remove(0);
+    assert!(
+        store
+            .claim(&[request("crm.read", 5)], Millis::from_secs(30))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let report = |lease, holder| {
         let mut commit = next(&head);
-        commit.fences.push(Fence { lease, holder: Some(holder) });
-        commit.tasks.push(TaskOp::Remove { task: granted.lease.task });
+        commit.fences.push(Fence {
+            lease,
+            holder: Some(holder),
+        });
+        commit.tasks.push(TaskOp::Remove {
+            task: granted.lease.task,
+        });
         commit
     };
     let mut forged = granted.lease;
     forged.nonce = run(9).0;
     for (lease, holder) in [(forged, worker(1)), (granted.lease, worker(2))] {
-        let outcomes = store.flush(vec![report(lease, holder)]).await.unwrap().outcomes;
+        let outcomes = store
+            .flush(vec![report(lease, holder)])
+            .await
+            .unwrap()
+            .outcomes;
         assert_eq!(outcomes, [CommitOutcome::LeaseLost(vec![lease])]);
     }
-    let outcomes = store.flush(vec![report(granted.lease, worker(1))]).await.unwrap().outcomes;
+    let outcomes = store
+        .flush(vec![report(granted.lease, worker(1))])
+        .await
+        .unwrap()
+        .outcomes;
     assert_eq!(outcomes, [CommitOutcome::Committed]);
 }
 
@@ -114,24 +185,59 @@ async fn a_report_under_a_lost_lease_changes_nothing() {
 async fn a_run_born_on_a_day_without_partitions_gets_them() {
     let database = Database::new().await;
     let old = RunId::new(Timestamp::from_millis(1_000_000_000_000), Shard(1), 5);
-    let report = database.store.flush(vec![start(old), start(run(1))]).await.unwrap();
-    assert_eq!(report.outcomes, [CommitOutcome::Committed, CommitOutcome::Committed]);
-    assert_eq!(database.store.runs().timeline(old, 0, 10).await.unwrap().len(), 2);
+    let report = database
+        .store
+        .flush(vec![start(old), start(run(1))])
+        .await
+        .unwrap();
+    assert_eq!(
+        report.outcomes,
+        [CommitOutcome::Committed, CommitOutcome::Committed]
+    );
+    assert_eq!(
+        database
+            .store
+            .runs()
+            .timeline(old, 0, 10)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_renewed_lease_is_not_due_and_an_expired_one_is() {
     let database = Database::new().await;
     let store = &database.store;
-    store.flush(vec![start_with_task(run(1), "a"), start_with_task(run(2), "a")]).await.unwrap();
-    let granted = store.claim(&[request("a", 2)], Millis(0)).await.unwrap();
-    let beat = fulcrum_core::store::Beat { lease: granted[0].lease, worker: worker(1) };
-    store.heartbeat(&[beat], Millis::from_secs(3600)).await.unwrap();
-    let due = store.due_tasks(10).await.unwrap();
-    assert_eq!(due.iter().map(|row| row.task).collect::<Vec<_>>(), [granted[1].lease.task]);
-    let still_scheduled: i64 = sqlx::query_scalar("select count(*) from tasks where due_at > now()")
-        .fetch_one(&mut database.raw().await)
+    store
+        .flush(vec![
+            start_with_task(run(1), "a"),
+            start_with_task(run(2), "a"),
+        ])
         .await
         .unwrap();
-    assert_eq!(still_scheduled, 1, "the instant of the renewed lease was put right");
+    let granted = store.claim(&[request("a", 2)], Millis(0)).await.unwrap();
+    let beat = fulcrum_core::store::Beat {
+        lease: granted[0].lease,
+        worker: worker(1),
+    };
+    store
+        .heartbeat(&[beat], Millis::from_secs(3600))
+        .await
+        .unwrap();
+    let due = store.due_tasks(10).await.unwrap();
+    assert_eq!(
+        due.iter().map(|row| row.task).collect::<Vec<_>>(),
+        [granted[1].lease.task]
+    );
+    let still_scheduled: i64 =
+        sqlx::query_scalar("select count(*) from tasks where due_at > now()")
+            .fetch_one(&mut database.raw().await)
+            .await
+            .unwrap();
+    assert_eq!(
+        still_scheduled, 1,
+        "the instant of the renewed lease was put right"
+    );
 }

@@ -25,7 +25,9 @@ fn server() -> String {
 
 fn url(database: &str) -> String {
     let server = server();
-    let (base, _) = server.rsplit_once('/').expect("a database URL ends with /database");
+    let (base, _) = server
+        .rsplit_once('/')
+        .expect("a database URL ends with /database");
     format!("{base}/{database}")
 }
 
@@ -42,7 +44,11 @@ pub(crate) async fn connect(database: &str) -> PgConnection {
 
 pub(crate) fn options(database: &str) -> StoreOptions {
     StoreOptions {
-        pools: PoolSizes { control: 2, request: 4, report: 2 },
+        pools: PoolSizes {
+            control: 2,
+            request: 4,
+            report: 2,
+        },
         durability: Durability::Unsafe,
         ..StoreOptions::new(url(database))
     }
@@ -54,25 +60,35 @@ async fn template() -> &'static str {
         .get_or_init(|| async {
             let mut hash = DefaultHasher::new();
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-            let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+            let mut files: Vec<_> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().path())
+                .collect();
             files.sort();
-            files.iter().for_each(|file| std::fs::read(file).unwrap().hash(&mut hash));
+            files
+                .iter()
+                .for_each(|file| std::fs::read(file).unwrap().hash(&mut hash));
             let name = format!("fulcrum_template_{:x}", hash.finish());
             let mut lock = PgConnection::connect(&server()).await.unwrap();
             lock.execute("select pg_advisory_lock(7265)").await.unwrap();
-            let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-                .bind(&name)
-                .fetch_one(&mut lock)
-                .await
-                .unwrap();
+            let exists: bool =
+                sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+                    .bind(&name)
+                    .fetch_one(&mut lock)
+                    .await
+                    .unwrap();
             if !exists {
                 let raw = format!("{name}_raw");
-                admin(format!("drop database if exists {raw}")).await.unwrap();
+                admin(format!("drop database if exists {raw}"))
+                    .await
+                    .unwrap();
                 admin(format!("create database {raw}")).await.unwrap();
                 let store = PgStore::connect(&options(&raw)).await.unwrap();
                 store.migrate().await.unwrap();
                 store.close().await;
-                admin(format!("alter database {raw} rename to {name}")).await.unwrap();
+                admin(format!("alter database {raw} rename to {name}"))
+                    .await
+                    .unwrap();
             }
             lock.close().await.unwrap();
             name
@@ -93,8 +109,14 @@ impl Database {
     }
 
     async fn create(how: &str) -> Self {
-        let name = format!("fulcrum_it_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        admin(format!("create database {name} {how}")).await.unwrap();
+        let name = format!(
+            "fulcrum_it_{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        admin(format!("create database {name} {how}"))
+            .await
+            .unwrap();
         let store = PgStore::connect(&options(&name)).await.unwrap();
         Self { name, store }
     }
@@ -113,7 +135,10 @@ impl Drop for Database {
         let drop = format!("drop database if exists {} with (force)", self.name);
         // A thread with a runtime of its own, because the test's may be going away.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(admin(drop))
         });
         if let Ok(Err(error)) = dropped.join() {

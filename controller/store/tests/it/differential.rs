@@ -15,29 +15,43 @@ use crate::database::Database;
 
 #[test]
 fn both_stores_give_the_same_answers() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let database = runtime.block_on(Database::new());
-    let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/regressions.txt");
+    let regressions = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/differential/regressions.txt"
+    );
     let config = ProptestConfig {
         cases: 48,
         max_shrink_iters: 2_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(regressions))),
         ..ProptestConfig::default()
     };
-    let result = TestRunner::new(config).run(&prop::collection::vec(operation(), 1..40), |operations| {
-        runtime.block_on(async {
-            let mut world = World::new(&database).await;
-            for (position, operation) in operations.iter().enumerate() {
-                let (expected, actual) = world.apply(operation).await;
-                prop_assert_eq!(expected, actual, "operation {}: {:?}", position, operation);
-                if position % 5 == 4 || position + 1 == operations.len() {
-                    let (expected, actual) = world.everything().await;
-                    prop_assert_eq!(expected, actual, "state after operation {}: {:?}", position, operation);
+    let result =
+        TestRunner::new(config).run(&prop::collection::vec(operation(), 1..40), |operations| {
+            runtime.block_on(async {
+                let mut world = World::new(&database).await;
+                for (position, operation) in operations.iter().enumerate() {
+                    let (expected, actual) = world.apply(operation).await;
+                    prop_assert_eq!(expected, actual, "operation {}: {:?}", position, operation);
+                    if position % 5 == 4 || position + 1 == operations.len() {
+                        let (expected, actual) = world.everything().await;
+                        prop_assert_eq!(
+                            expected,
+                            actual,
+                            "state after operation {}: {:?}",
+                            position,
+                            operation
+                        );
+                    }
                 }
-            }
-            Ok(())
-        })
-    });
+                Ok(())
+            })
+        });
     if let Err(failure) = result {
         panic!("{failure}");
     }

@@ -7,8 +7,8 @@ use fulcrum_core::ids::{ContractHash, WorkerId};
 use fulcrum_core::time::Timestamp;
 use fulcrum_store::catalog::{NewContract, Page};
 use fulcrum_store::identity::{
-    AuthorityKind, AuthorityRow, Draining, IdentityKind, IdentityStatus, InstallationRow, NewIdentity, NewJoinToken,
-    NewWorker, RedeemRefusal, RenewRefusal,
+    AuthorityKind, AuthorityRow, Draining, IdentityKind, IdentityStatus, InstallationRow,
+    NewIdentity, NewJoinToken, NewWorker, RedeemRefusal, RenewRefusal,
 };
 use sqlx::types::Uuid;
 
@@ -46,8 +46,16 @@ fn token(n: u128, expires_at: Timestamp) -> NewJoinToken {
 
 async fn installed() -> Database {
     let database = Database::new().await;
-    let row = InstallationRow { install_id: "f-1".to_owned(), paging_key: [1; 32] };
-    database.store.installation().init(row, vec![]).await.unwrap();
+    let row = InstallationRow {
+        install_id: "f-1".to_owned(),
+        paging_key: [1; 32],
+    };
+    database
+        .store
+        .installation()
+        .init(row, vec![])
+        .await
+        .unwrap();
     database
 }
 
@@ -57,7 +65,10 @@ async fn controllers_that_start_at_once_agree_on_the_first_installation() {
     let init = |n: u8| {
         let installation = database.store.installation();
         tokio::spawn(async move {
-            let row = InstallationRow { install_id: format!("f-{n}"), paging_key: [n; 32] };
+            let row = InstallationRow {
+                install_id: format!("f-{n}"),
+                paging_key: [n; 32],
+            };
             let root = AuthorityRow {
                 serial: format!("{n}"),
                 kind: AuthorityKind::Root,
@@ -85,7 +96,12 @@ async fn a_token_is_redeemed_once() {
     assert!(tokens.revoke(ids[2]).await.unwrap());
     let both = [10, 11].map(|n| {
         let tokens = tokens.clone();
-        tokio::spawn(async move { tokens.redeem(Uuid::from_u128(1), identity(n, "edge")).await.unwrap() })
+        tokio::spawn(async move {
+            tokens
+                .redeem(Uuid::from_u128(1), identity(n, "edge"))
+                .await
+                .unwrap()
+        })
     });
     let mut results = Vec::new();
     for redeemed in both {
@@ -96,8 +112,20 @@ async fn a_token_is_redeemed_once() {
     let redeem = async |id: Uuid| tokens.redeem(id, identity(12, "edge")).await.unwrap();
     assert_eq!(redeem(ids[1]).await, Err(RedeemRefusal::Expired));
     assert_eq!(redeem(ids[2]).await, Err(RedeemRefusal::Revoked));
-    assert_eq!(redeem(Uuid::from_u128(9)).await, Err(RedeemRefusal::Unknown));
-    assert_eq!(database.store.identities().list(Some("acme"), &[], Page::first(9)).await.unwrap().len(), 1);
+    assert_eq!(
+        redeem(Uuid::from_u128(9)).await,
+        Err(RedeemRefusal::Unknown)
+    );
+    assert_eq!(
+        database
+            .store
+            .identities()
+            .list(Some("acme"), &[], Page::first(9))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -110,14 +138,31 @@ async fn every_change_of_standing_raises_the_revision() {
     assert_eq!(revision().await.revision, 1);
     identities.insert(identity(2, "edge")).await.unwrap();
     let replaced = identities.get(Uuid::from_u128(1)).await.unwrap().unwrap();
-    assert_eq!(replaced.status, IdentityStatus::Revoked, "a namesake takes the name over");
+    assert_eq!(
+        replaced.status,
+        IdentityStatus::Revoked,
+        "a namesake takes the name over"
+    );
     assert!(identities.revoke(Uuid::from_u128(2), "lost").await.unwrap());
-    assert!(!identities.revoke(Uuid::from_u128(7), "unknown").await.unwrap());
-    let renewed = identities.renew(Uuid::from_u128(2), "ff", &[2; 32], LATER).await.unwrap();
+    assert!(
+        !identities
+            .revoke(Uuid::from_u128(7), "unknown")
+            .await
+            .unwrap()
+    );
+    let renewed = identities
+        .renew(Uuid::from_u128(2), "ff", &[2; 32], LATER)
+        .await
+        .unwrap();
     assert_eq!(renewed, Err(RenewRefusal::Revoked));
     let snapshot = revision().await;
     assert_eq!(snapshot.standings.len(), 2);
-    assert!(snapshot.standings.iter().all(|standing| standing.status == IdentityStatus::Revoked));
+    assert!(
+        snapshot
+            .standings
+            .iter()
+            .all(|standing| standing.status == IdentityStatus::Revoked)
+    );
     assert_eq!(identities.snapshot(snapshot.revision).await.unwrap(), None);
 }
 
@@ -125,7 +170,11 @@ async fn every_change_of_standing_raises_the_revision() {
 async fn the_newest_contract_that_somebody_serves_is_in_force() {
     let database = installed().await;
     let store = &database.store;
-    store.identities().insert(identity(1, "edge")).await.unwrap();
+    store
+        .identities()
+        .insert(identity(1, "edge"))
+        .await
+        .unwrap();
     let contract = |n: u8| NewContract {
         capability: "crm.read".to_owned(),
         hash: ContractHash([n; 32]),
@@ -143,15 +192,49 @@ async fn the_newest_contract_that_somebody_serves_is_in_force() {
         draining: Draining::No,
     };
     for served in [contract(1), contract(2), contract(1)] {
-        store.workers().register(worker.clone(), vec![served.clone()]).await.unwrap();
-        let current = store.contracts().current(NAMESPACE, "crm.read").await.unwrap().unwrap();
-        assert_eq!((current.contract.contract, current.workers_serving), (served, 1));
+        store
+            .workers()
+            .register(worker.clone(), vec![served.clone()])
+            .await
+            .unwrap();
+        let current = store
+            .contracts()
+            .current(NAMESPACE, "crm.read")
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (current.contract.contract, current.workers_serving),
+            (served, 1)
+        );
     }
-    store.identities().revoke(Uuid::from_u128(1), "gone").await.unwrap();
-    let newest = store.contracts().current(NAMESPACE, "crm.read").await.unwrap().unwrap();
-    assert_eq!((newest.contract.contract, newest.workers_serving), (contract(2), 0));
+    store
+        .identities()
+        .revoke(Uuid::from_u128(1), "gone")
+        .await
+        .unwrap();
+    let newest = store
+        .contracts()
+        .current(NAMESPACE, "crm.read")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (newest.contract.contract, newest.workers_serving),
+        (contract(2), 0)
+    );
     store.workers().seen(&[worker.worker]).await.unwrap();
-    let listed = store.workers().list(Some("acme"), Page::first(5)).await.unwrap().remove(0).worker.unwrap();
+    let listed = store
+        .workers()
+        .list(Some("acme"), Page::first(5))
+        .await
+        .unwrap()
+        .remove(0)
+        .worker
+        .unwrap();
     assert_eq!(listed.worker, worker);
-    assert_eq!(listed.serves, [("crm.read".to_owned(), ContractHash([1; 32]))]);
+    assert_eq!(
+        listed.serves,
+        [("crm.read".to_owned(), ContractHash([1; 32]))]
+    );
 }

@@ -1,6 +1,8 @@
 //! The store against a real Postgres. Each test has a database of its own, made from a migrated template on the
 //! server that `FULCRUM_TEST_DATABASE_URL` names (`scripts/pg-test run cargo test -p fulcrum-store`).
 
+#![expect(clippy::unwrap_used, reason = "all of this is test code")]
+
 mod cancel;
 mod catalog;
 mod commits;

@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use crate::database::Database;
 
 /// As in the store's preludes.
-const BY_INDEX: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
+const BY_INDEX: &str =
+    "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
     set plan_cache_mode = force_generic_plan";
 
 struct Hot {
@@ -18,7 +19,13 @@ struct Hot {
     banned: &'static [&'static str],
 }
 
-const NONE_OF: &[&str] = &["Seq Scan on tasks", "Seq Scan on runs", "Seq Scan on timers", "Hash", "Merge Join"];
+const NONE_OF: &[&str] = &[
+    "Seq Scan on tasks",
+    "Seq Scan on runs",
+    "Seq Scan on timers",
+    "Hash",
+    "Merge Join",
+];
 const NO_SORT: &[&str] = &["Seq Scan on tasks", "Seq Scan on timers", "Sort", "Bitmap"];
 
 const HOT: &[Hot] = &[
@@ -84,14 +91,22 @@ async fn explain(connection: &mut PgConnection, hot: &Hot) -> String {
     let prepare = format!("deallocate all; prepare hot ({}) as {}", hot.types, hot.sql);
     connection.execute(AssertSqlSafe(prepare)).await.unwrap();
     let explain = format!("explain execute hot ({})", hot.arguments);
-    let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain)).persistent(false).fetch_all(connection).await.unwrap();
+    let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .unwrap();
     rows.into_iter().map(|(line,)| line + "\n").collect()
 }
 
 async fn check(connection: &mut PgConnection, occasion: &str) {
     for hot in HOT {
         let plan = explain(connection, hot).await;
-        assert!(plan.contains(hot.index), "{occasion}: {} is not used:\n{plan}", hot.index);
+        assert!(
+            plan.contains(hot.index),
+            "{occasion}: {} is not used:\n{plan}",
+            hot.index
+        );
         for banned in hot.banned {
             assert!(!plan.contains(banned), "{occasion}: `{banned}` in\n{plan}");
         }
@@ -117,7 +132,10 @@ async fn hot_statements_go_by_their_index_whatever_the_table_holds() {
     check(&mut connection, "empty").await;
     connection.execute(FILL).await.unwrap();
     check(&mut connection, "filled, never analysed").await;
-    connection.execute("analyze tasks; analyze timers").await.unwrap();
+    connection
+        .execute("analyze tasks; analyze timers")
+        .await
+        .unwrap();
     check(&mut connection, "filled and analysed").await;
     connection.close().await.unwrap();
 }

@@ -1,7 +1,9 @@
 //! Commits and what is in them, made up.
 
 use fulcrum_core::event::{ChainHash, StepKey};
-use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, PayloadId, RunId, Shard, TaskId, WorkerId};
+use fulcrum_core::ids::{
+    CommitId, DefinitionHash, NamespaceId, PayloadId, RunId, Shard, TaskId, WorkerId,
+};
 use fulcrum_core::payload::{NewPayload, Payload, PayloadRef};
 use fulcrum_core::store::{Commit, Expected, RunHead, RunStatus, StoredEvent};
 use fulcrum_core::task::{NewTask, TaskOp};
@@ -30,9 +32,19 @@ pub(crate) fn payload_ref(n: u8) -> PayloadRef {
 }
 
 pub(crate) fn payload(n: u8) -> NewPayload {
-    let payload = Payload { encoding: "json".to_owned(), data: vec![b'0' + n % 10] };
+    let payload = Payload {
+        encoding: "json".to_owned(),
+        data: vec![b'0' + n % 10],
+    };
     let id = PayloadId::derived(run(1), &[n; 32], 0);
-    NewPayload { reference: PayloadRef { id, hash: payload.hash(), bytes: 1 }, payload }
+    NewPayload {
+        reference: PayloadRef {
+            id,
+            hash: payload.hash(),
+            bytes: 1,
+        },
+        payload,
+    }
 }
 
 /// Starts a run with two events.
@@ -76,8 +88,13 @@ pub(crate) fn start(run: RunId) -> Commit {
 pub(crate) fn next(head: &RunHead) -> Commit {
     let mut commit = start(head.run);
     commit.expected = Expected::Version(head.version);
-    commit.head = RunHead { version: head.version + 1, ..head.clone() };
-    commit.id = CommitId(Uuid::from_u128(head.run.0.as_u128() ^ u128::from(head.version) << 32));
+    commit.head = RunHead {
+        version: head.version + 1,
+        ..head.clone()
+    };
+    commit.id = CommitId(Uuid::from_u128(
+        head.run.0.as_u128() ^ u128::from(head.version) << 32,
+    ));
     commit.events.clear();
     with_events(commit, 1)
 }
@@ -88,7 +105,13 @@ pub(crate) fn with_events(mut commit: Commit, count: u64) -> Commit {
         let seq = commit.head.last_seq + 1;
         let body = vec![u8::try_from(seq % 251).unwrap(); 40];
         let hash = commit.head.chain.next(commit.head.run, seq, 2, 1, &body);
-        commit.events.push(StoredEvent { seq, kind: 2, schema: 1, body, hash });
+        commit.events.push(StoredEvent {
+            seq,
+            kind: 2,
+            schema: 1,
+            body,
+            hash,
+        });
         commit.head.last_seq = seq;
         commit.head.chain = hash;
     }
@@ -119,6 +142,8 @@ pub(crate) fn task(run: RunId, name: &str, capability: &str) -> NewTask {
 /// Starts a run with one ready task of this capability.
 pub(crate) fn start_with_task(run: RunId, capability: &str) -> Commit {
     let mut commit = start(run);
-    commit.tasks.push(TaskOp::Create(task(run, "a", capability)));
+    commit
+        .tasks
+        .push(TaskOp::Create(task(run, "a", capability)));
     commit
 }

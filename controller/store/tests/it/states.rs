@@ -14,7 +14,12 @@ async fn every_enum_has_the_same_labels_on_both_sides() {
     .unwrap();
     let mut known: Vec<(String, Vec<String>)> = fulcrum_store::state_labels()
         .into_iter()
-        .map(|(name, labels)| (name.to_owned(), labels.iter().map(|label| (*label).to_owned()).collect()))
+        .map(|(name, labels)| {
+            (
+                name.to_owned(),
+                labels.iter().map(|label| (*label).to_owned()).collect(),
+            )
+        })
         .collect();
     known.sort();
     assert_eq!(stored, known);

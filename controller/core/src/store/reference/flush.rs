@@ -23,7 +23,11 @@ impl State {
             }
             outcomes.push(outcome);
         }
-        FlushReport { now: self.now, outcomes, join_mail }
+        FlushReport {
+            now: self.now,
+            outcomes,
+            join_mail,
+        }
     }
 
     /// A repeated request is told so first, because its answer is stored; then the key, the version and the leases.
@@ -38,7 +42,10 @@ impl State {
         {
             return CommitOutcome::KeyTaken(*holder);
         }
-        let version = self.runs.get(&commit.head.run).map(|stored| stored.head.version);
+        let version = self
+            .runs
+            .get(&commit.head.run)
+            .map(|stored| stored.head.version);
         let fits = match commit.expected {
             Expected::New => version.is_none(),
             Expected::Version(expected) => version == Some(expected),
@@ -46,9 +53,17 @@ impl State {
         if !fits || changed.contains(&commit.head.run) {
             return CommitOutcome::Conflict;
         }
-        let lost: Vec<_> =
-            commit.fences.iter().filter(|fence| !self.holds(fence)).map(|fence| fence.lease).collect();
-        if lost.is_empty() { CommitOutcome::Committed } else { CommitOutcome::LeaseLost(lost) }
+        let lost: Vec<_> = commit
+            .fences
+            .iter()
+            .filter(|fence| !self.holds(fence))
+            .map(|fence| fence.lease)
+            .collect();
+        if lost.is_empty() {
+            CommitOutcome::Committed
+        } else {
+            CommitOutcome::LeaseLost(lost)
+        }
     }
 
     fn holds(&self, fence: &Fence) -> bool {
@@ -56,7 +71,9 @@ impl State {
             task.state == TaskState::Leased
                 && task.lease_seq == fence.lease.seq
                 && task.lease_nonce == Some(fence.lease.nonce)
-                && fence.holder.is_none_or(|holder| task.worker == Some(holder))
+                && fence
+                    .holder
+                    .is_none_or(|holder| task.worker == Some(holder))
         })
     }
 
@@ -66,18 +83,39 @@ impl State {
             self.keys.insert(key, run);
         }
         for request in commit.requests {
-            self.requests.entry((request.namespace, request.key.clone())).or_insert(request);
+            self.requests
+                .entry((request.namespace, request.key.clone()))
+                .or_insert(request);
         }
         for new in commit.payloads {
-            self.payloads.entry(new.reference.id).or_insert((new.reference.hash, new.payload));
+            self.payloads
+                .entry(new.reference.id)
+                .or_insert((new.reference.hash, new.payload));
         }
         for op in commit.tasks {
             self.change_task(op);
         }
         for op in commit.timers {
             match op {
-                TimerOp::Set { timer, run, root, step, purpose, at } => {
-                    self.timers.insert(timer, DueTimer { timer, run, root, step, purpose, at });
+                TimerOp::Set {
+                    timer,
+                    run,
+                    root,
+                    step,
+                    purpose,
+                    at,
+                } => {
+                    self.timers.insert(
+                        timer,
+                        DueTimer {
+                            timer,
+                            run,
+                            root,
+                            step,
+                            purpose,
+                            at,
+                        },
+                    );
                 }
                 TimerOp::Clear { timer } => {
                     self.timers.remove(&timer);
@@ -123,7 +161,12 @@ impl State {
                 }
             }
             None => {
-                let fresh = StoredRun { head: commit.head, commit: commit.id, events: commit.events, snapshot };
+                let fresh = StoredRun {
+                    head: commit.head,
+                    commit: commit.id,
+                    events: commit.events,
+                    snapshot,
+                };
                 self.runs.insert(run, fresh);
             }
         }
@@ -136,7 +179,9 @@ impl State {
         for key in touched {
             if let Some((state, items)) = self.joins.get(&key) {
                 batch.states.insert(key.clone(), *state);
-                batch.known.extend(items.keys().map(|index| (key.clone(), *index)));
+                batch
+                    .known
+                    .extend(items.keys().map(|index| (key.clone(), *index)));
             }
         }
         for op in ops {
@@ -146,7 +191,10 @@ impl State {
             self.joins.remove(&key);
         }
         for (key, state) in batch.states {
-            self.joins.entry(key).or_insert((state, Default::default())).0 = state;
+            self.joins
+                .entry(key)
+                .or_insert((state, Default::default()))
+                .0 = state;
         }
         for ((key, index), item) in batch.items {
             if let Some((_, items)) = self.joins.get_mut(&key) {

@@ -27,7 +27,12 @@ impl State {
                 };
                 self.tasks.insert(fresh.new.task, fresh);
             }
-            TaskOp::Release { task, ready_at, attempt, crash_count } => {
+            TaskOp::Release {
+                task,
+                ready_at,
+                attempt,
+                crash_count,
+            } => {
                 if let Some(task) = self.tasks.get_mut(&task) {
                     task.state = TaskState::Ready;
                     task.new.ready_at = ready_at;
@@ -38,14 +43,22 @@ impl State {
                 }
             }
             TaskOp::Park { task } => {
-                if let Some(task) = self.tasks.get_mut(&task).filter(|task| task.state == TaskState::Leased) {
+                if let Some(task) = self
+                    .tasks
+                    .get_mut(&task)
+                    .filter(|task| task.state == TaskState::Leased)
+                {
                     task.state = TaskState::Parked;
                     task.close_left = task.close_by.map(|by| by.since(now));
                     task.close_by = None;
                 }
             }
             TaskOp::Resume { task } => {
-                if let Some(task) = self.tasks.get_mut(&task).filter(|task| task.state == TaskState::Parked) {
+                if let Some(task) = self
+                    .tasks
+                    .get_mut(&task)
+                    .filter(|task| task.state == TaskState::Parked)
+                {
                     task.state = TaskState::Ready;
                     task.new.ready_at = now;
                 }
@@ -57,7 +70,10 @@ impl State {
     }
 
     pub(super) fn claim(&mut self, requests: &[ClaimRequest], lease: Millis) -> Vec<GrantedTask> {
-        let ready = self.tasks.values().filter(|task| task.state == TaskState::Ready && task.new.ready_at <= self.now);
+        let ready = self
+            .tasks
+            .values()
+            .filter(|task| task.state == TaskState::Ready && task.new.ready_at <= self.now);
         let candidates = ready
             .map(|task| Candidate {
                 task: task.new.task,
@@ -68,13 +84,24 @@ impl State {
             })
             .collect();
         let grants = assign(requests, candidates);
-        grants.into_iter().map(|(position, candidate)| self.grant(&requests[position], &candidate, lease)).collect()
+        grants
+            .into_iter()
+            .map(|(position, candidate)| self.grant(&requests[position], &candidate, lease))
+            .collect()
     }
 
-    fn grant(&mut self, request: &ClaimRequest, candidate: &Candidate, lease: Millis) -> GrantedTask {
+    fn grant(
+        &mut self,
+        request: &ClaimRequest,
+        candidate: &Candidate,
+        lease: Millis,
+    ) -> GrantedTask {
         let now = self.now;
         let nonce = self.nonce();
-        let task = self.tasks.get_mut(&candidate.task).expect("candidates are taken from the tasks under the same lock");
+        let task = self
+            .tasks
+            .get_mut(&candidate.task)
+            .expect("candidates are taken from the tasks under the same lock");
         task.state = TaskState::Leased;
         task.lease_seq += 1;
         task.lease_nonce = Some(nonce);
@@ -83,7 +110,11 @@ impl State {
         task.lease_until = now.plus(lease);
         task.close_by = task.close_left.map(|left| now.plus(left));
         GrantedTask {
-            lease: Lease { task: task.new.task, seq: task.lease_seq, nonce },
+            lease: Lease {
+                task: task.new.task,
+                seq: task.lease_seq,
+                nonce,
+            },
             worker: request.worker,
             deadline: task.lease_until,
             granted_at: now,

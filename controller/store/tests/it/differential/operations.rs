@@ -8,7 +8,10 @@ pub(super) const RUNS: usize = 6;
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Flush(Vec<CommitPlan>),
-    Claim { requests: Vec<ClaimPlan>, expired: bool },
+    Claim {
+        requests: Vec<ClaimPlan>,
+        expired: bool,
+    },
     /// Grants by number, of which some may be long over; `None` is made up.
     Heartbeat(Vec<Option<usize>>),
     DiscardMail(Vec<(usize, u64)>),
@@ -51,8 +54,18 @@ pub(super) struct ClaimPlan {
 
 #[derive(Debug, Clone)]
 pub(super) enum TaskPlan {
-    Create { capability: usize, priority: i16, age: i64, limit: Limit, close: Limit },
-    Release { age: i64, attempt: u32, crashes: u16 },
+    Create {
+        capability: usize,
+        priority: i16,
+        age: i64,
+        limit: Limit,
+        close: Limit,
+    },
+    Release {
+        age: i64,
+        attempt: u32,
+        crashes: u16,
+    },
     Park,
     Resume,
     Remove,
@@ -88,7 +101,9 @@ pub(super) enum ReviewPlan {
 }
 
 /// A few of these.
-fn some<T: std::fmt::Debug>(of: impl Strategy<Value = T> + 'static) -> impl Strategy<Value = Vec<T>> {
+fn some<T: std::fmt::Debug>(
+    of: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = Vec<T>> {
     prop_oneof![3 => Just(0_usize), 3 => Just(1), 1 => 2..4_usize].prop_flat_map({
         let of = of.boxed();
         move |count| prop::collection::vec(of.clone(), count)
@@ -128,26 +143,63 @@ fn fence() -> impl Strategy<Value = FencePlan> {
 }
 
 fn commit() -> impl Strategy<Value = CommitPlan> {
-    let timer = prop_oneof![(0..9_i64).prop_map(TimerPlan::Past), Just(TimerPlan::Future), Just(TimerPlan::Clear)];
+    let timer = prop_oneof![
+        (0..9_i64).prop_map(TimerPlan::Past),
+        Just(TimerPlan::Future),
+        Just(TimerPlan::Clear)
+    ];
     let review = prop_oneof![2 => Just(ReviewPlan::Open), 1 => Just(ReviewPlan::Close), 1 => Just(ReviewPlan::Escalate)];
-    let row = (0..RUNS, prop::bool::weighted(0.1), 0..3_u64, any::<bool>(), prop::bool::weighted(0.1));
+    let row = (
+        0..RUNS,
+        prop::bool::weighted(0.1),
+        0..3_u64,
+        any::<bool>(),
+        prop::bool::weighted(0.1),
+    );
     let names = (prop::option::weighted(0.2, 0..2_u8), some(0..4_u8));
-    let work = (some(fence()), some((0..3_usize, task())), some((0..2_usize, timer)));
-    let talk = (some((0..RUNS, 0..3_u64)), some(0..3_u64), some((0..3_usize, join())));
+    let work = (
+        some(fence()),
+        some((0..3_usize, task())),
+        some((0..2_usize, timer)),
+    );
+    let talk = (
+        some((0..RUNS, 0..3_u64)),
+        some(0..3_u64),
+        some((0..3_usize, join())),
+    );
     let rest = (some((0..2_usize, review)), some(0..5_u8));
     (row, names, work, talk, rest).prop_map(|(row, names, work, talk, rest)| {
-        let ((run, stale, events, snapshot, close), (key, requests), (fences, tasks, timers)) = (row, names, work);
+        let ((run, stale, events, snapshot, close), (key, requests), (fences, tasks, timers)) =
+            (row, names, work);
         let ((mail, consumed, joins), (reviews, payloads)) = (talk, rest);
         CommitPlan {
-            run, stale, events, snapshot, close, key, requests, fences, tasks, timers, mail, consumed, joins, reviews,
+            run,
+            stale,
+            events,
+            snapshot,
+            close,
+            key,
+            requests,
+            fences,
+            tasks,
+            timers,
+            mail,
+            consumed,
+            joins,
+            reviews,
             payloads,
         }
     })
 }
 
 fn claim() -> impl Strategy<Value = ClaimPlan> {
-    (0..3_u128, prop::collection::vec(0..3_usize, 0..4), 0..4_u32)
-        .prop_map(|(worker, capabilities, slots)| ClaimPlan { worker, capabilities, slots })
+    (0..3_u128, prop::collection::vec(0..3_usize, 0..4), 0..4_u32).prop_map(
+        |(worker, capabilities, slots)| ClaimPlan {
+            worker,
+            capabilities,
+            slots,
+        },
+    )
 }
 
 /// One random operation.

@@ -8,8 +8,8 @@ use fulcrum_core::ids::{CommitId, MailId, ReviewId, RunId, Shard, TaskId, TimerI
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask, JoinKey, JoinOp,
-    RequestRecord, ReviewOp, ReviewRow, RunStatus, Store, TimerOp,
+    Beat, BeatOutcome, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask,
+    JoinKey, JoinOp, RequestRecord, ReviewOp, ReviewRow, RunStatus, Store, TimerOp,
 };
 use fulcrum_core::task::{Due, Fence, Lease, TaskOp};
 use fulcrum_core::time::{Millis, Timestamp};
@@ -17,7 +17,10 @@ use fulcrum_store::catalog::Page;
 use sqlx::types::Uuid;
 use sqlx::{Executor, PgConnection};
 
-use super::operations::{ClaimPlan, CommitPlan, FencePlan, JoinPlan, Limit, Operation, RUNS, ReviewPlan, TaskPlan, TimerPlan};
+use super::operations::{
+    ClaimPlan, CommitPlan, FencePlan, JoinPlan, Limit, Operation, RUNS, ReviewPlan, TaskPlan,
+    TimerPlan,
+};
 use crate::database::Database;
 use crate::sample::{BORN, NAMESPACE, next, payload, start, step, task, with_events, worker};
 
@@ -43,7 +46,12 @@ impl<'d> World<'d> {
     pub(super) async fn new(database: &'d Database) -> Self {
         clear(&mut database.raw().await).await;
         let now = database.store.now().await.unwrap();
-        Self { reference: ReferenceStore::new(now), database, grants: Vec::new(), commits: 0 }
+        Self {
+            reference: ReferenceStore::new(now),
+            database,
+            grants: Vec::new(),
+            commits: 0,
+        }
     }
 
     /// Applies an operation to both and gives both answers.
@@ -55,14 +63,24 @@ impl<'d> World<'d> {
                 let (ours, theirs) = self.commits(plans).await;
                 let expected = self.reference.flush(ours).await.unwrap();
                 let actual = self.database.store.flush(theirs).await.unwrap();
-                (self.told(expected, |grant| grant.reference), self.told(actual, |grant| grant.postgres))
+                (
+                    self.told(expected, |grant| grant.reference),
+                    self.told(actual, |grant| grant.postgres),
+                )
             }
             Operation::Claim { requests, expired } => {
                 let requests: Vec<ClaimRequest> = requests.iter().map(claim_request).collect();
-                let lease = if *expired { Millis(0) } else { Millis::from_secs(3600) };
+                let lease = if *expired {
+                    Millis(0)
+                } else {
+                    Millis::from_secs(3600)
+                };
                 let expected = self.reference.claim(&requests, lease).await.unwrap();
                 let actual = postgres.claim(&requests, lease).await.unwrap();
-                let both = expected.iter().zip(&actual).filter(|(ours, theirs)| ours.lease.task == theirs.lease.task);
+                let both = expected
+                    .iter()
+                    .zip(&actual)
+                    .filter(|(ours, theirs)| ours.lease.task == theirs.lease.task);
                 self.grants.extend(both.map(|(ours, theirs)| Grant {
                     reference: ours.lease,
                     postgres: theirs.lease,
@@ -72,11 +90,21 @@ impl<'d> World<'d> {
             }
             Operation::Heartbeat(numbers) => {
                 let beats = |lease: fn(&Grant) -> Lease| -> Vec<Beat> {
-                    numbers.iter().map(|number| self.beat(*number, lease)).collect()
+                    numbers
+                        .iter()
+                        .map(|number| self.beat(*number, lease))
+                        .collect()
                 };
                 let lease = Millis::from_secs(3600);
-                let expected = self.reference.heartbeat(&beats(|grant| grant.reference), lease).await.unwrap();
-                let actual = postgres.heartbeat(&beats(|grant| grant.postgres), lease).await.unwrap();
+                let expected = self
+                    .reference
+                    .heartbeat(&beats(|grant| grant.reference), lease)
+                    .await
+                    .unwrap();
+                let actual = postgres
+                    .heartbeat(&beats(|grant| grant.postgres), lease)
+                    .await
+                    .unwrap();
                 (beaten(&expected), beaten(&actual))
             }
             Operation::DiscardMail(which) => {
@@ -86,7 +114,8 @@ impl<'d> World<'d> {
                 Default::default()
             }
             Operation::DiscardTimers(which) => {
-                let ids: Vec<TimerId> = which.iter().map(|(of, n)| timer_id(run(*of), *n)).collect();
+                let ids: Vec<TimerId> =
+                    which.iter().map(|(of, n)| timer_id(run(*of), *n)).collect();
                 self.reference.discard_timers(&ids).await.unwrap();
                 postgres.discard_timers(&ids).await.unwrap();
                 Default::default()
@@ -99,7 +128,13 @@ impl<'d> World<'d> {
         self.reference.advance(Millis(10));
         let mut inbox: Vec<ReviewRow> = self.reference.open_reviews();
         inbox.sort_by_key(|row| row.review);
-        let stored = self.database.store.reviews().inbox(NAMESPACE, Page::first(100)).await.unwrap();
+        let stored = self
+            .database
+            .store
+            .reviews()
+            .inbox(NAMESPACE, Page::first(100))
+            .await
+            .unwrap();
         let mut stored: Vec<ReviewRow> = stored.into_iter().map(|stored| stored.review).collect();
         stored.sort_by_key(|row| row.review);
         (
@@ -115,7 +150,10 @@ impl<'d> World<'d> {
             let head = self.reference.heads(&[run(plan.run)]).await.unwrap().pop();
             let mut commit = self.commit(plan, head.as_ref());
             let fences = |lease: fn(&Grant) -> Lease| -> Vec<Fence> {
-                plan.fences.iter().filter_map(|fence| self.fence(plan.run, fence, lease)).collect()
+                plan.fences
+                    .iter()
+                    .filter_map(|fence| self.fence(plan.run, fence, lease))
+                    .collect()
             };
             commit.fences = fences(|grant| grant.reference);
             let mut other = commit.clone();
@@ -132,7 +170,11 @@ impl<'d> World<'d> {
             Some(head) => {
                 let mut commit = next(head);
                 if plan.stale {
-                    commit.expected = if head.version % 2 == 0 { Expected::New } else { Expected::Version(99) };
+                    commit.expected = if head.version % 2 == 0 {
+                        Expected::New
+                    } else {
+                        Expected::Version(99)
+                    };
                 }
                 commit
             }
@@ -150,7 +192,9 @@ impl<'d> World<'d> {
         self.commits += 1;
         commit.id = CommitId(Uuid::from_u128(self.commits));
         commit = with_events(commit, plan.events);
-        commit.snapshot = plan.snapshot.then(|| vec![u8::try_from(self.commits % 256).unwrap(); 8]);
+        commit.snapshot = plan
+            .snapshot
+            .then(|| vec![u8::try_from(self.commits % 256).unwrap(); 8]);
         if plan.close {
             commit.head.status = RunStatus::Failed;
             commit.head.closed_at = Some(BORN);
@@ -158,16 +202,31 @@ impl<'d> World<'d> {
         commit.requests = plan.requests.iter().map(|n| request(*n, id)).collect();
         commit.payloads = plan.payloads.iter().map(|n| payload(*n)).collect();
         // Ops on one key are merged before they get here: the last one stays.
-        let tasks: BTreeMap<usize, TaskOp> = plan.tasks.iter().map(|(n, plan)| (*n, task_op(id, *n, plan))).collect();
+        let tasks: BTreeMap<usize, TaskOp> = plan
+            .tasks
+            .iter()
+            .map(|(n, plan)| (*n, task_op(id, *n, plan)))
+            .collect();
         commit.tasks = tasks.into_values().collect();
-        let timers: BTreeMap<usize, TimerOp> = plan.timers.iter().map(|(n, plan)| (*n, timer_op(id, *n, plan))).collect();
+        let timers: BTreeMap<usize, TimerOp> = plan
+            .timers
+            .iter()
+            .map(|(n, plan)| (*n, timer_op(id, *n, plan)))
+            .collect();
         commit.timers = timers.into_values().collect();
-        let reviews: BTreeMap<usize, ReviewOp> =
-            plan.reviews.iter().map(|(n, plan)| (*n, review_op(id, *n, plan))).collect();
+        let reviews: BTreeMap<usize, ReviewOp> = plan
+            .reviews
+            .iter()
+            .map(|(n, plan)| (*n, review_op(id, *n, plan)))
+            .collect();
         commit.reviews = reviews.into_values().collect();
         commit.mail = plan.mail.iter().map(|(to, n)| mail(id, *to, *n)).collect();
         commit.consumed = plan.consumed.iter().map(|n| mail_id(id, *n)).collect();
-        commit.joins = plan.joins.iter().map(|(n, plan)| join_op(*n, plan)).collect();
+        commit.joins = plan
+            .joins
+            .iter()
+            .map(|(n, plan)| join_op(*n, plan))
+            .collect();
         commit
     }
 
@@ -175,7 +234,13 @@ impl<'d> World<'d> {
         let (grant, by_holder) = match plan {
             FencePlan::Newest { task, by_holder } => {
                 let task = task_id(run(of), *task);
-                (self.grants.iter().rev().find(|grant| grant.reference.task == task)?, *by_holder)
+                (
+                    self.grants
+                        .iter()
+                        .rev()
+                        .find(|grant| grant.reference.task == task)?,
+                    *by_holder,
+                )
             }
             FencePlan::Some { grant } => {
                 // A run fences its own tasks only.
@@ -184,15 +249,28 @@ impl<'d> World<'d> {
                 (own.then_some(grant)?, true)
             }
         };
-        Some(Fence { lease: lease(grant), holder: by_holder.then(|| worker(grant.worker)) })
+        Some(Fence {
+            lease: lease(grant),
+            holder: by_holder.then(|| worker(grant.worker)),
+        })
     }
 
     fn beat(&self, number: Option<usize>, lease: fn(&Grant) -> Lease) -> Beat {
         match number.and_then(|number| self.grants.get(number)) {
-            Some(grant) => Beat { lease: lease(grant), worker: worker(grant.worker) },
+            Some(grant) => Beat {
+                lease: lease(grant),
+                worker: worker(grant.worker),
+            },
             None => {
-                let lease = Lease { task: task_id(run(0), 0), seq: 1, nonce: Uuid::from_u128(77) };
-                Beat { lease, worker: worker(0) }
+                let lease = Lease {
+                    task: task_id(run(0), 0),
+                    seq: 1,
+                    nonce: Uuid::from_u128(77),
+                };
+                Beat {
+                    lease,
+                    worker: worker(0),
+                }
             }
         }
     }
@@ -204,7 +282,9 @@ impl<'d> World<'d> {
             .outcomes
             .iter()
             .map(|outcome| match outcome {
-                CommitOutcome::LeaseLost(lost) => format!("LeaseLost({:?})", lost.iter().map(name).collect::<Vec<_>>()),
+                CommitOutcome::LeaseLost(lost) => {
+                    format!("LeaseLost({:?})", lost.iter().map(name).collect::<Vec<_>>())
+                }
                 other => format!("{other:?}"),
             })
             .collect();
@@ -214,7 +294,10 @@ impl<'d> World<'d> {
 
 async fn clear(connection: &mut PgConnection) {
     let tables = "runs, snapshots, requests, events, payloads, tasks, timers, mail, joins, join_items, reviews";
-    connection.execute(sqlx::AssertSqlSafe(format!("truncate {tables}"))).await.unwrap();
+    connection
+        .execute(sqlx::AssertSqlSafe(format!("truncate {tables}")))
+        .await
+        .unwrap();
 }
 
 async fn asked<S: Store>(store: &S) -> String {
@@ -230,8 +313,21 @@ async fn asked<S: Store>(store: &S) -> String {
                 Due::LeaseDeadline(_) => "lease",
                 Due::StartToClose(_) => "start to close",
             };
-            let granted = (row.granted_at.is_some(), row.lease_nonce.is_some(), row.lease_seq, row.worker);
-            let rest = (row.task, row.run, row.root, row.step, row.state, row.attempt, row.crash_count);
+            let granted = (
+                row.granted_at.is_some(),
+                row.lease_nonce.is_some(),
+                row.lease_seq,
+                row.worker,
+            );
+            let rest = (
+                row.task,
+                row.run,
+                row.root,
+                row.step,
+                row.state,
+                row.attempt,
+                row.crash_count,
+            );
             format!("{rest:?} {granted:?} {why}")
         })
         .collect();
@@ -258,9 +354,24 @@ fn granted(grants: &[GrantedTask]) -> String {
     let each: Vec<_> = grants
         .iter()
         .map(|grant| {
-            let lease = (grant.lease.task, grant.lease.seq, grant.worker, grant.close_by.is_some());
-            let place = (grant.namespace, grant.run, grant.root, &grant.step, &grant.capability, grant.contract);
-            format!("{lease:?} {place:?} {:?} {} {:?}", grant.input, grant.attempt, grant.trace)
+            let lease = (
+                grant.lease.task,
+                grant.lease.seq,
+                grant.worker,
+                grant.close_by.is_some(),
+            );
+            let place = (
+                grant.namespace,
+                grant.run,
+                grant.root,
+                &grant.step,
+                &grant.capability,
+                grant.contract,
+            );
+            format!(
+                "{lease:?} {place:?} {:?} {} {:?}",
+                grant.input, grant.attempt, grant.trace
+            )
         })
         .collect();
     format!("{each:#?}")
@@ -295,29 +406,50 @@ fn mail_id(to: RunId, n: u64) -> MailId {
 }
 
 fn request_key(n: u8) -> RequestKey {
-    RequestKey { shard: Shard(5), id: format!("request-{n}") }
+    RequestKey {
+        shard: Shard(5),
+        id: format!("request-{n}"),
+    }
 }
 
 fn join_key(n: usize) -> JoinKey {
-    JoinKey { run: run(0), root: run(0), step: step(STEPS[n]) }
+    JoinKey {
+        run: run(0),
+        root: run(0),
+        step: step(STEPS[n]),
+    }
 }
 
 fn request(n: u8, run: RunId) -> RequestRecord {
-    RequestRecord { namespace: NAMESPACE, key: request_key(n), digest: [n; 32], run, answer: vec![n] }
+    RequestRecord {
+        namespace: NAMESPACE,
+        key: request_key(n),
+        digest: [n; 32],
+        run,
+        answer: vec![n],
+    }
 }
 
 fn claim_request(plan: &ClaimPlan) -> ClaimRequest {
     ClaimRequest {
         worker: worker(plan.worker),
         namespace: NAMESPACE,
-        capabilities: plan.capabilities.iter().map(|n| CAPABILITIES[*n].to_owned()).collect(),
+        capabilities: plan
+            .capabilities
+            .iter()
+            .map(|n| CAPABILITIES[*n].to_owned())
+            .collect(),
         slots: plan.slots,
     }
 }
 
 /// Seconds before a fixed instant in the past; beyond, far in the future.
 fn aged(age: i64) -> Timestamp {
-    if age < 0 { FAR } else { Timestamp::from_millis(1_000_000_000_000 - age * 1_000) }
+    if age < 0 {
+        FAR
+    } else {
+        Timestamp::from_millis(1_000_000_000_000 - age * 1_000)
+    }
 }
 
 fn span(limit: Limit) -> Option<Millis> {
@@ -331,7 +463,13 @@ fn span(limit: Limit) -> Option<Millis> {
 fn task_op(of: RunId, n: usize, plan: &TaskPlan) -> TaskOp {
     let id = task_id(of, n);
     match plan {
-        TaskPlan::Create { capability, priority, age, limit, close } => {
+        TaskPlan::Create {
+            capability,
+            priority,
+            age,
+            limit,
+            close,
+        } => {
             let mut new = task(of, STEPS[n], CAPABILITIES[*capability]);
             new.priority = *priority;
             new.ready_at = aged(*age);
@@ -339,9 +477,16 @@ fn task_op(of: RunId, n: usize, plan: &TaskPlan) -> TaskOp {
             new.start_to_close = span(*close);
             TaskOp::Create(new)
         }
-        TaskPlan::Release { age, attempt, crashes } => {
-            TaskOp::Release { task: id, ready_at: aged(*age), attempt: *attempt, crash_count: *crashes }
-        }
+        TaskPlan::Release {
+            age,
+            attempt,
+            crashes,
+        } => TaskOp::Release {
+            task: id,
+            ready_at: aged(*age),
+            attempt: *attempt,
+            crash_count: *crashes,
+        },
         TaskPlan::Park => TaskOp::Park { task: id },
         TaskPlan::Resume => TaskOp::Resume { task: id },
         TaskPlan::Remove => TaskOp::Remove { task: id },
@@ -350,7 +495,14 @@ fn task_op(of: RunId, n: usize, plan: &TaskPlan) -> TaskOp {
 
 fn timer_op(of: RunId, n: usize, plan: &TimerPlan) -> TimerOp {
     let timer = timer_id(of, n);
-    let set = |at| TimerOp::Set { timer, run: of, root: of, step: step(STEPS[n]), purpose: TimerPurpose::Wake, at };
+    let set = |at| TimerOp::Set {
+        timer,
+        run: of,
+        root: of,
+        step: step(STEPS[n]),
+        purpose: TimerPurpose::Wake,
+        at,
+    };
     match plan {
         TimerPlan::Past(age) => set(aged(*age)),
         TimerPlan::Future => set(FAR),
@@ -378,17 +530,37 @@ fn review_op(of: RunId, n: usize, plan: &ReviewPlan) -> ReviewOp {
 }
 
 fn mail(from: RunId, to: usize, n: u64) -> Mail {
-    let body = if n == 0 { MailBody::Continue } else { MailBody::Cancel { reason: format!("reason {n}") } };
-    Mail { id: mail_id(run(to), n), to: run(to), root: root(to), from, body }
+    let body = if n == 0 {
+        MailBody::Continue
+    } else {
+        MailBody::Cancel {
+            reason: format!("reason {n}"),
+        }
+    };
+    Mail {
+        id: mail_id(run(to), n),
+        to: run(to),
+        root: root(to),
+        from,
+        body,
+    }
 }
 
 fn join_op(n: usize, plan: &JoinPlan) -> JoinOp {
     let key = join_key(n);
     match plan {
-        JoinPlan::Open { notify_at, on_failure } => {
-            JoinOp::Open { key, notify_at: *notify_at, notify_on_failure: *on_failure }
-        }
-        JoinPlan::NotifyAt(notify_at) => JoinOp::NotifyAt { key, notify_at: *notify_at },
+        JoinPlan::Open {
+            notify_at,
+            on_failure,
+        } => JoinOp::Open {
+            key,
+            notify_at: *notify_at,
+            notify_on_failure: *on_failure,
+        },
+        JoinPlan::NotifyAt(notify_at) => JoinOp::NotifyAt {
+            key,
+            notify_at: *notify_at,
+        },
         JoinPlan::Closed { index, failed } => JoinOp::ItemClosed {
             key,
             index: *index,

@@ -1,0 +1,191 @@
+//! Installation, authority, tokens, identities.
+
+use std::collections::HashMap;
+
+use fulcrum_core::store::StoreError;
+use fulcrum_core::time::Timestamp;
+use fulcrum_store::identity as rows;
+use uuid::Uuid;
+
+use super::handle::Registry;
+use super::rows::{authority, authority_row, identity, identity_row, kind, read, role};
+use super::views::{RedeemError, RenewError, Stored};
+use crate::identity::authority::AuthorityRow;
+use crate::identity::name::IdentityId;
+use crate::identity::record::IdentityRecord;
+use crate::identity::roll::Standing;
+use crate::identity::token::{JoinTokenRecord, TokenRefusal};
+
+impl Registry {
+    /// The installation's id and paging key, and the authority: those stored, or these if there are none yet.
+    pub async fn init(
+        &self,
+        install_id: &str,
+        paging_key: [u8; 32],
+        authorities: &[AuthorityRow],
+    ) -> Result<(String, [u8; 32], Vec<AuthorityRow>), StoreError> {
+        let row = rows::InstallationRow {
+            install_id: install_id.to_owned(),
+            paging_key,
+        };
+        let authorities = authorities.iter().map(authority_row).collect();
+        let (stored, authorities) = self.store.installation().init(row, authorities).await?;
+        let authorities = authorities
+            .into_iter()
+            .map(authority)
+            .collect::<Result<_, _>>()?;
+        Ok((stored.install_id, stored.paging_key, authorities))
+    }
+
+    /// The id of the installation, if a controller ever started.
+    pub async fn install_id(&self) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .store
+            .installation()
+            .get()
+            .await?
+            .map(|row| row.install_id))
+    }
+
+    /// The authority's certificates.
+    pub async fn authorities(&self) -> Result<Vec<AuthorityRow>, StoreError> {
+        self.store
+            .installation()
+            .authorities()
+            .await?
+            .into_iter()
+            .map(authority)
+            .collect()
+    }
+
+    /// Adds a certificate to the authority.
+    pub async fn add_authority(&self, row: &AuthorityRow) -> Result<(), StoreError> {
+        self.store
+            .installation()
+            .add_authority(authority_row(row))
+            .await
+    }
+
+    /// Stores a join token under its id, unless the id is taken.
+    pub async fn create_token(
+        &self,
+        token: &JoinTokenRecord,
+        created_by: &str,
+    ) -> Result<Stored, StoreError> {
+        if self.store.join_tokens().get(token.id).await?.is_some() {
+            return Ok(Stored::Before);
+        }
+        let new = rows::NewJoinToken {
+            id: token.id,
+            secret_hash: token.secret_hash,
+            namespace: token.scope.to_string(),
+            kind: kind(token.role),
+            name: token.name.to_string(),
+            capability_patterns: token.capabilities.iter().map(ToString::to_string).collect(),
+            expires_at: token.expires_at,
+            created_by: created_by.to_owned(),
+        };
+        self.store.join_tokens().create(new).await?;
+        Ok(Stored::Now)
+    }
+
+    /// A join token, used or not.
+    pub async fn token(&self, id: Uuid) -> Result<Option<JoinTokenRecord>, StoreError> {
+        let Some(rows::JoinTokenRow {
+            token,
+            used_at,
+            revoked_at,
+            ..
+        }) = self.store.join_tokens().get(id).await?
+        else {
+            return Ok(None);
+        };
+        Ok(Some(JoinTokenRecord {
+            id: token.id,
+            secret_hash: token.secret_hash,
+            scope: read(&token.namespace)?,
+            role: role(token.kind),
+            name: read(&token.name)?,
+            capabilities: token
+                .capability_patterns
+                .iter()
+                .map(|p| read(p))
+                .collect::<Result<_, _>>()?,
+            expires_at: token.expires_at,
+            used_at,
+            revoked_at,
+        }))
+    }
+
+    /// Uses a token up and enrols the identity, in one transaction.
+    pub async fn redeem(&self, token: Uuid, identity: &IdentityRecord) -> Result<(), RedeemError> {
+        self.store
+            .join_tokens()
+            .redeem(token, identity_row(identity))
+            .await?
+            .map_err(|refusal| match refusal {
+                rows::RedeemRefusal::Unknown => TokenRefusal::Unknown,
+                rows::RedeemRefusal::Used => TokenRefusal::Used,
+                rows::RedeemRefusal::Revoked => TokenRefusal::Revoked,
+                rows::RedeemRefusal::Expired => TokenRefusal::Expired,
+            })?;
+        Ok(())
+    }
+
+    /// An identity.
+    pub async fn identity(&self, id: IdentityId) -> Result<Option<IdentityRecord>, StoreError> {
+        self.store
+            .identities()
+            .get(id.0)
+            .await?
+            .map(identity)
+            .transpose()
+    }
+
+    /// Notes a newer certificate of an active identity.
+    pub async fn renew(
+        &self,
+        id: IdentityId,
+        serial: &str,
+        key_fingerprint: [u8; 32],
+        not_after: Timestamp,
+    ) -> Result<(), RenewError> {
+        let renewed = self
+            .store
+            .identities()
+            .renew(id.0, serial, &key_fingerprint, not_after)
+            .await?;
+        renewed.map_err(|refusal| match refusal {
+            rows::RenewRefusal::Unknown | rows::RenewRefusal::Revoked => RenewError::NotActive,
+        })
+    }
+
+    /// Takes an identity's access away. Again changes nothing.
+    pub async fn revoke(&self, id: IdentityId, reason: &str) -> Result<(), StoreError> {
+        self.store
+            .identities()
+            .revoke(id.0, reason)
+            .await
+            .map(|_exists| ())
+    }
+
+    /// Everybody's standing, unless nothing changed since this revision.
+    pub async fn standings(
+        &self,
+        known_revision: i64,
+    ) -> Result<Option<(i64, HashMap<IdentityId, Standing>)>, StoreError> {
+        let Some(snapshot) = self.store.identities().snapshot(known_revision).await? else {
+            return Ok(None);
+        };
+        let standings = snapshot.standings.into_iter().map(|standing| {
+            let is = match standing.status {
+                rows::IdentityStatus::Active => Standing::Active {
+                    min_issued_at: standing.min_issued_at,
+                },
+                rows::IdentityStatus::Revoked => Standing::Revoked,
+            };
+            (IdentityId(standing.id), is)
+        });
+        Ok(Some((snapshot.revision, standings.collect())))
+    }
+}
