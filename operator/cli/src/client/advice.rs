@@ -71,7 +71,7 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
             "a token works once, for one name, for a short time; ask for a new one with `fulcrum worker add NAME`"
         }
         ErrorReason::LimitExceeded => {
-            "the message names the limit; docs/limits.md tells how to raise it"
+            "the message names the limit; docs/config.md tells how to raise it"
         }
         ErrorReason::Overloaded | ErrorReason::Draining => "try again in a moment",
         ErrorReason::StoreUnavailable => {

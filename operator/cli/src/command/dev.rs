@@ -43,6 +43,10 @@ pub struct Dev {
     #[arg(long, value_name = "FILE")]
     connector_config: Option<PathBuf>,
 
+    /// Where relative paths in that file start, instead of at the file itself
+    #[arg(long, value_name = "DIR", requires = "connector_config")]
+    connector_data_dir: Option<PathBuf>,
+
     /// First of four neighbouring ports: API, enrolment, health, PostgreSQL
     #[arg(long, value_name = "PORT", default_value_t = 7400, value_parser = clap::value_parser!(u16).range(1024..65_000))]
     port: u16,
@@ -70,7 +74,9 @@ impl Dev {
             progress.set(0, "starting the workers");
             stack.add_executor().await?;
             if let Some(config) = &self.connector_config {
-                stack.add_connector(config).await?;
+                stack
+                    .add_connector(config, self.connector_data_dir.as_deref())
+                    .await?;
             }
             Ok::<_, CliError>(())
         };
@@ -99,8 +105,7 @@ impl Dev {
 
     fn directory(&self) -> Result<(PathBuf, Data), CliError> {
         if self.ephemeral {
-            let dir = std::env::temp_dir().join(format!("fulcrum-dev-{}", std::process::id()));
-            return Ok((dir, Data::Fresh));
+            return Ok((ephemeral_dir()?, Data::Fresh));
         }
         let account = Account::for_servers()?;
         let get = |name| {
@@ -166,4 +171,16 @@ impl Dev {
         progress.say(session.notice(), &text);
         Ok(())
     }
+}
+
+/// A new directory with a name that nobody can have guessed.
+fn ephemeral_dir() -> Result<PathBuf, CliError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| CliError::Io {
+        what: "cannot draw a name".to_owned(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    let dir = std::env::temp_dir().join(format!("fulcrum-dev-{}", hex::encode(bytes)));
+    std::fs::create_dir(&dir).map_err(|error| CliError::file("create", &dir, error))?;
+    Ok(dir)
 }

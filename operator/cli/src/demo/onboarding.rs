@@ -111,7 +111,7 @@ impl Scene<'_> {
         )?;
         let billing = Billing::start(&self.billing_program, listen, &edge_dir).await?;
         stack.add_executor().await?;
-        stack.add_connector(&edge.config()).await?;
+        stack.add_connector(&edge.config(), None).await?;
         self.say(&format!(
             "PostgreSQL, controller, executor, connector and billing service are up ({})",
             time::span(self.begun.elapsed())

@@ -1,6 +1,6 @@
 //! Everything, in order; and its end, in the opposite order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fulcrum_sdk::telemetry::TelemetryGuard;
 
@@ -131,12 +131,17 @@ impl Stack {
         self.add(worker).await
     }
 
-    /// Adds the connector with this configuration.
+    /// Adds the connector with this configuration, whose relative paths start at its own directory or at another.
     ///
     /// # Errors
     /// When the configuration is wrong or it cannot join. The stack runs on.
-    pub async fn add_connector(&mut self, config: &std::path::Path) -> Result<(), StackError> {
-        let worker = Worker::connector(&self.home, &self.operator, config, self.slots).await?;
+    pub async fn add_connector(
+        &mut self,
+        config: &Path,
+        data_dir: Option<&Path>,
+    ) -> Result<(), StackError> {
+        let worker =
+            Worker::connector(&self.home, &self.operator, config, data_dir, self.slots).await?;
         self.add(worker).await
     }
 

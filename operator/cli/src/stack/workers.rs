@@ -51,7 +51,7 @@ impl Worker {
         }))
     }
 
-    /// Starts the connector with a configuration.
+    /// Starts the connector with a configuration, whose relative paths start at its own directory or at another.
     ///
     /// # Errors
     /// When the configuration is wrong or it cannot join.
@@ -59,11 +59,20 @@ impl Worker {
         home: &Home,
         operator: &Connection,
         config: &Path,
+        data_dir: Option<&Path>,
         slots: u32,
     ) -> Result<Self, StackError> {
         let config = fulcrum_adapters::Config::load(config).map_err(|error| {
             StackError::server("connector", "has a configuration it cannot use", error)
         })?;
+        let config = match data_dir {
+            Some(dir) => {
+                std::fs::create_dir_all(dir)
+                    .map_err(|error| StackError::file("create", dir, error))?;
+                config.with_directory(dir)
+            }
+            None => config,
+        };
         let options = options(home, operator, "connector", IdentityKind::Connector, slots).await?;
         Ok(Worker::spawn("connector", |stop| async move {
             fulcrum_adapters::run(&config, options, stop)

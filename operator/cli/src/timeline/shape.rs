@@ -209,16 +209,18 @@ impl Lane {
 
     fn draw(&mut self, from: Timestamp, to: Timestamp, shade: Shade, known: Knowledge) {
         let mut at = from;
+        let spans = &mut self.spans;
         let mut push = |upto: Timestamp, shade| {
             let upto = upto.clamp(at, to);
             if upto > at {
-                self.spans.push(Span {
+                spans.push(Span {
                     from: at,
                     to: upto,
                     shade,
                 });
                 at = upto;
             }
+            at
         };
         match (shade, known) {
             (Shade::Queued, known) => {
@@ -227,15 +229,20 @@ impl Lane {
                 }
                 match known {
                     Knowledge::Granted(granted) => {
-                        push(granted, Shade::Queued);
-                        push(to, Shade::Busy);
+                        // There was work even if it took no time that the clock can tell.
+                        let from = push(granted, Shade::Queued);
+                        spans.push(Span {
+                            from,
+                            to,
+                            shade: Shade::Busy,
+                        });
                     }
-                    Knowledge::Unknown => push(to, Shade::Busy),
-                    Knowledge::NotYet => push(to, Shade::Queued),
+                    Knowledge::Unknown => _ = push(to, Shade::Busy),
+                    Knowledge::NotYet => _ = push(to, Shade::Queued),
                 }
             }
             (Shade::Around | Shade::RetryDelay | Shade::Waiting | Shade::Busy, _) => {
-                push(to, shade)
+                push(to, shade);
             }
         }
     }

@@ -125,7 +125,9 @@ impl Launch {
         command
             .stdout(Stdio::from(log))
             .stderr(Stdio::from(also))
-            .process_group(0);
+            .process_group(0)
+            // However this process ends in good order, no server is left behind; a crash is what its log is for.
+            .kill_on_drop(true);
         command.spawn().map_err(|source| StackError::Io {
             what: "cannot run postgres".to_owned(),
             source,
@@ -289,13 +291,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_orphan_of_an_earlier_stack_is_replaced() {
+    async fn an_orphan_of_an_earlier_stack_is_stopped_and_replaced() {
         let fixture = Fixture::new().await;
-        let orphaned = fixture.start().await;
         let data = fixture.cluster.data();
+        let launch = Launch {
+            cluster: fixture.cluster.clone(),
+            port: fixture.port,
+            log: fixture.log(),
+        };
+        // As when its stack is killed: nobody looks after the server any more, the system buries it.
+        let mut orphan = launch.up().await.expect("starts");
         let first = pid(&data);
-        // As when its stack is killed: nobody looks after the server any more.
-        orphaned.keeper.abort();
+        let buried = tokio::spawn(async move { orphan.wait().await });
+        let server = fixture.start().await;
+        assert_ne!(pid(&data), first);
+        let status = buried.await.expect("waited").expect("buried");
+        assert!(status.success(), "it was stopped in good order: {status}");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_server_left_is_recovered_from() {
+        let fixture = Fixture::new().await;
+        let data = fixture.cluster.data();
+        let killed = fixture.start().await;
+        let first = pid(&data);
+        // The keeper takes its server with it.
+        killed.keeper.abort();
         let server = fixture.start().await;
         assert_ne!(pid(&data), first);
         server.stop().await;
