@@ -3,7 +3,9 @@
 //! Instants are far in the past or the future, and leases last an hour or nothing, so that the one store's manual clock
 //! and the other's real one agree on what is due. Nonces differ; grants are told apart by their order instead.
 
+mod answers;
 mod operations;
+mod values;
 mod world;
 
 use proptest::prelude::*;

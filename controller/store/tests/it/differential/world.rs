@@ -2,31 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use fulcrum_core::decide::command::{Mail, MailBody, TimerPurpose};
-use fulcrum_core::failure::Failure;
-use fulcrum_core::ids::{CommitId, MailId, ReviewId, RunId, Shard, TaskId, TimerId};
-use fulcrum_core::store::commit::RequestKey;
+use fulcrum_core::ids::{CommitId, MailId, TimerId};
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask,
-    JoinKey, JoinOp, RequestRecord, ReviewOp, ReviewRow, RunStatus, Store, TimerOp,
+    Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, ReviewOp, ReviewRow,
+    RunStatus, Store, TimerOp,
 };
-use fulcrum_core::task::{Due, Fence, Lease, TaskOp};
-use fulcrum_core::time::{Millis, Timestamp};
+use fulcrum_core::task::{Fence, Lease, TaskOp};
+use fulcrum_core::time::Millis;
 use fulcrum_store::catalog::Page;
 use sqlx::types::Uuid;
 use sqlx::{Executor, PgConnection};
 
-use super::operations::{
-    ClaimPlan, CommitPlan, FencePlan, JoinPlan, Limit, Operation, RUNS, ReviewPlan, TaskPlan,
-    TimerPlan,
+use super::answers::{asked, beaten, granted};
+use super::operations::{CommitPlan, FencePlan, Operation};
+use super::values::{
+    STEPS, claim_request, join_op, mail, mail_id, request, review_op, root, run, task_id, task_op,
+    timer_id, timer_op,
 };
 use crate::database::Database;
-use crate::sample::{BORN, NAMESPACE, next, payload, start, step, task, with_events, worker};
-
-const CAPABILITIES: [&str; 3] = ["crm.read", "mail.send", "text.render"];
-const STEPS: [&str; 3] = ["a", "b", "c"];
-const FAR: Timestamp = Timestamp::from_millis(4_000_000_000_000);
+use crate::sample::{BORN, NAMESPACE, next, payload, start, with_events, worker};
 
 /// One grant as each store made it.
 struct Grant {
@@ -298,275 +293,4 @@ async fn clear(connection: &mut PgConnection) {
         .execute(sqlx::AssertSqlSafe(format!("truncate {tables}")))
         .await
         .unwrap();
-}
-
-async fn asked<S: Store>(store: &S) -> String {
-    let runs: Vec<RunId> = (0..RUNS).map(run).collect();
-    let mut due = store.due_tasks(100).await.unwrap();
-    due.sort_by_key(|row| row.task);
-    let due: Vec<String> = due
-        .into_iter()
-        .map(|row| {
-            let why = match row.due {
-                Due::Never => "never",
-                Due::ScheduleToStart(_) => "schedule to start",
-                Due::LeaseDeadline(_) => "lease",
-                Due::StartToClose(_) => "start to close",
-            };
-            let granted = (
-                row.granted_at.is_some(),
-                row.lease_nonce.is_some(),
-                row.lease_seq,
-                row.worker,
-            );
-            let rest = (
-                row.task,
-                row.run,
-                row.root,
-                row.step,
-                row.state,
-                row.attempt,
-                row.crash_count,
-            );
-            format!("{rest:?} {granted:?} {why}")
-        })
-        .collect();
-    let mut mail = store.pending_mail(Millis(0), 100).await.unwrap();
-    mail.sort_by_key(|mail| mail.id);
-    let mut joins = Vec::new();
-    for n in 0..3 {
-        joins.push(store.join_outputs(&join_key(n)).await.unwrap());
-    }
-    let mut requests = Vec::new();
-    for n in 0..4 {
-        requests.push(store.request(NAMESPACE, &request_key(n)).await.unwrap());
-    }
-    let mut payloads = Vec::new();
-    for n in 0..5 {
-        payloads.push(store.payloads(&[payload(n).reference]).await);
-    }
-    let timers = store.due_timers(100).await.unwrap();
-    let runs = store.load(&runs).await.unwrap();
-    format!("{runs:#?}\n{due:#?}\n{timers:#?}\n{mail:#?}\n{joins:#?}\n{requests:#?}\n{payloads:#?}")
-}
-
-fn granted(grants: &[GrantedTask]) -> String {
-    let each: Vec<_> = grants
-        .iter()
-        .map(|grant| {
-            let lease = (
-                grant.lease.task,
-                grant.lease.seq,
-                grant.worker,
-                grant.close_by.is_some(),
-            );
-            let place = (
-                grant.namespace,
-                grant.run,
-                grant.root,
-                &grant.step,
-                &grant.capability,
-                grant.contract,
-            );
-            format!(
-                "{lease:?} {place:?} {:?} {} {:?}",
-                grant.input, grant.attempt, grant.trace
-            )
-        })
-        .collect();
-    format!("{each:#?}")
-}
-
-fn beaten(outcomes: &[BeatOutcome]) -> String {
-    let held = |outcome: &BeatOutcome| matches!(outcome, BeatOutcome::Extended(_));
-    format!("{:?}", outcomes.iter().map(held).collect::<Vec<_>>())
-}
-
-fn run(n: usize) -> RunId {
-    match n {
-        0..3 => RunId::new(BORN, Shard(5), u64::try_from(n).unwrap()),
-        _ => RunId::child(run(0), "items~1", u32::try_from(n).unwrap()),
-    }
-}
-
-fn root(n: usize) -> RunId {
-    if n < 3 { run(n) } else { run(0) }
-}
-
-fn task_id(of: RunId, n: usize) -> TaskId {
-    TaskId::of_step(of, &step(STEPS[n]).to_string())
-}
-
-fn timer_id(of: RunId, n: usize) -> TimerId {
-    TimerId::of_step(of, STEPS[n], "wake")
-}
-
-fn mail_id(to: RunId, n: u64) -> MailId {
-    MailId::of(to, "test", n)
-}
-
-fn request_key(n: u8) -> RequestKey {
-    RequestKey {
-        shard: Shard(5),
-        id: format!("request-{n}"),
-    }
-}
-
-fn join_key(n: usize) -> JoinKey {
-    JoinKey {
-        run: run(0),
-        root: run(0),
-        step: step(STEPS[n]),
-    }
-}
-
-fn request(n: u8, run: RunId) -> RequestRecord {
-    RequestRecord {
-        namespace: NAMESPACE,
-        key: request_key(n),
-        digest: [n; 32],
-        run,
-        answer: vec![n],
-    }
-}
-
-fn claim_request(plan: &ClaimPlan) -> ClaimRequest {
-    ClaimRequest {
-        worker: worker(plan.worker),
-        namespace: NAMESPACE,
-        capabilities: plan
-            .capabilities
-            .iter()
-            .map(|n| CAPABILITIES[*n].to_owned())
-            .collect(),
-        slots: plan.slots,
-    }
-}
-
-/// Seconds before a fixed instant in the past; beyond, far in the future.
-fn aged(age: i64) -> Timestamp {
-    if age < 0 {
-        FAR
-    } else {
-        Timestamp::from_millis(1_000_000_000_000 - age * 1_000)
-    }
-}
-
-fn span(limit: Limit) -> Option<Millis> {
-    match limit {
-        Limit::None => None,
-        Limit::Nothing => Some(Millis(0)),
-        Limit::Ages => Some(Millis(100 * 365 * 86_400_000)),
-    }
-}
-
-fn task_op(of: RunId, n: usize, plan: &TaskPlan) -> TaskOp {
-    let id = task_id(of, n);
-    match plan {
-        TaskPlan::Create {
-            capability,
-            priority,
-            age,
-            limit,
-            close,
-        } => {
-            let mut new = task(of, STEPS[n], CAPABILITIES[*capability]);
-            new.priority = *priority;
-            new.ready_at = aged(*age);
-            new.schedule_to_start = span(*limit);
-            new.start_to_close = span(*close);
-            TaskOp::Create(new)
-        }
-        TaskPlan::Release {
-            age,
-            attempt,
-            crashes,
-        } => TaskOp::Release {
-            task: id,
-            ready_at: aged(*age),
-            attempt: *attempt,
-            crash_count: *crashes,
-        },
-        TaskPlan::Park => TaskOp::Park { task: id },
-        TaskPlan::Resume => TaskOp::Resume { task: id },
-        TaskPlan::Remove => TaskOp::Remove { task: id },
-    }
-}
-
-fn timer_op(of: RunId, n: usize, plan: &TimerPlan) -> TimerOp {
-    let timer = timer_id(of, n);
-    let set = |at| TimerOp::Set {
-        timer,
-        run: of,
-        root: of,
-        step: step(STEPS[n]),
-        purpose: TimerPurpose::Wake,
-        at,
-    };
-    match plan {
-        TimerPlan::Past(age) => set(aged(*age)),
-        TimerPlan::Future => set(FAR),
-        TimerPlan::Clear => TimerOp::Clear { timer },
-    }
-}
-
-fn review_op(of: RunId, n: usize, plan: &ReviewPlan) -> ReviewOp {
-    let review = ReviewId::of_step(of, STEPS[n]);
-    match plan {
-        ReviewPlan::Open => ReviewOp::Open(ReviewRow {
-            review,
-            namespace: NAMESPACE,
-            run: of,
-            step: step(STEPS[n]),
-            content: payload(1).reference,
-            show: payload(2).reference,
-            edit: n == 0,
-            asked_at: BORN,
-            expires_at: (n == 1).then_some(FAR),
-        }),
-        ReviewPlan::Close => ReviewOp::Close { review },
-        ReviewPlan::Escalate => ReviewOp::Escalate { review },
-    }
-}
-
-fn mail(from: RunId, to: usize, n: u64) -> Mail {
-    let body = if n == 0 {
-        MailBody::Continue
-    } else {
-        MailBody::Cancel {
-            reason: format!("reason {n}"),
-        }
-    };
-    Mail {
-        id: mail_id(run(to), n),
-        to: run(to),
-        root: root(to),
-        from,
-        body,
-    }
-}
-
-fn join_op(n: usize, plan: &JoinPlan) -> JoinOp {
-    let key = join_key(n);
-    match plan {
-        JoinPlan::Open {
-            notify_at,
-            on_failure,
-        } => JoinOp::Open {
-            key,
-            notify_at: *notify_at,
-            notify_on_failure: *on_failure,
-        },
-        JoinPlan::NotifyAt(notify_at) => JoinOp::NotifyAt {
-            key,
-            notify_at: *notify_at,
-        },
-        JoinPlan::Closed { index, failed } => JoinOp::ItemClosed {
-            key,
-            index: *index,
-            output: (!failed).then(|| payload(u8::try_from(*index).unwrap()).reference),
-            failure: failed.then(|| Failure::fatal("BROKEN", "it broke")),
-        },
-        JoinPlan::Close => JoinOp::Close { key },
-    }
 }

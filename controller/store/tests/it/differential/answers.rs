@@ -1,0 +1,92 @@
+//! Answers made comparable: what must be equal in both stores, and no more.
+
+use fulcrum_core::ids::RunId;
+use fulcrum_core::store::{BeatOutcome, GrantedTask, Store};
+use fulcrum_core::task::Due;
+use fulcrum_core::time::Millis;
+
+use super::operations::RUNS;
+use super::values::{join_key, request_key, run};
+use crate::sample::{NAMESPACE, payload};
+
+pub(super) async fn asked<S: Store>(store: &S) -> String {
+    let runs: Vec<RunId> = (0..RUNS).map(run).collect();
+    let mut due = store.due_tasks(100).await.unwrap();
+    due.sort_by_key(|row| row.task);
+    let due: Vec<String> = due
+        .into_iter()
+        .map(|row| {
+            let why = match row.due {
+                Due::Never => "never",
+                Due::ScheduleToStart(_) => "schedule to start",
+                Due::LeaseDeadline(_) => "lease",
+                Due::StartToClose(_) => "start to close",
+            };
+            let granted = (
+                row.granted_at.is_some(),
+                row.lease_nonce.is_some(),
+                row.lease_seq,
+                row.worker,
+            );
+            let rest = (
+                row.task,
+                row.run,
+                row.root,
+                row.step,
+                row.state,
+                row.attempt,
+                row.crash_count,
+            );
+            format!("{rest:?} {granted:?} {why}")
+        })
+        .collect();
+    let mut mail = store.pending_mail(Millis(0), 100).await.unwrap();
+    mail.sort_by_key(|mail| mail.id);
+    let mut joins = Vec::new();
+    for n in 0..3 {
+        joins.push(store.join_outputs(&join_key(n)).await.unwrap());
+    }
+    let mut requests = Vec::new();
+    for n in 0..4 {
+        requests.push(store.request(NAMESPACE, &request_key(n)).await.unwrap());
+    }
+    let mut payloads = Vec::new();
+    for n in 0..5 {
+        payloads.push(store.payloads(&[payload(n).reference]).await);
+    }
+    let timers = store.due_timers(100).await.unwrap();
+    let runs = store.load(&runs).await.unwrap();
+    format!("{runs:#?}\n{due:#?}\n{timers:#?}\n{mail:#?}\n{joins:#?}\n{requests:#?}\n{payloads:#?}")
+}
+
+pub(super) fn granted(grants: &[GrantedTask]) -> String {
+    let each: Vec<_> = grants
+        .iter()
+        .map(|grant| {
+            let lease = (
+                grant.lease.task,
+                grant.lease.seq,
+                grant.worker,
+                grant.close_by.is_some(),
+            );
+            let place = (
+                grant.namespace,
+                grant.run,
+                grant.root,
+                &grant.step,
+                &grant.capability,
+                grant.contract,
+            );
+            format!(
+                "{lease:?} {place:?} {:?} {} {:?}",
+                grant.input, grant.attempt, grant.trace
+            )
+        })
+        .collect();
+    format!("{each:#?}")
+}
+
+pub(super) fn beaten(outcomes: &[BeatOutcome]) -> String {
+    let held = |outcome: &BeatOutcome| matches!(outcome, BeatOutcome::Extended(_));
+    format!("{:?}", outcomes.iter().map(held).collect::<Vec<_>>())
+}
