@@ -1,6 +1,7 @@
 //! Logs to standard error, traces to an OTLP endpoint: what every program on the worker's or operator's side
 //! sets up first.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -87,6 +88,8 @@ pub fn init_to(
         EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(filter));
     let log_layer = tracing_subscriber::fmt::layer()
         .with_writer(log)
+        // Escapes belong on a terminal; in a file or a journal they are noise.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_filter(log_filter);
     tracing_subscriber::registry()
         .with(trace_layer)
