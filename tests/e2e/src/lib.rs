@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod controller;
+pub mod onboarding;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -123,14 +123,22 @@ impl Postgres {
             .env("PGUSER", "fulcrum")
             .args(args)
             .output()?;
-        anyhow::ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Process id of the server.
     pub fn pid(&self) -> anyhow::Result<u32> {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid"))?;
-        Ok(file.lines().next().context("postmaster.pid is empty")?.parse()?)
+        Ok(file
+            .lines()
+            .next()
+            .context("postmaster.pid is empty")?
+            .parse()?)
     }
 
     fn data(&self) -> PathBuf {

@@ -25,6 +25,9 @@ use crate::postgres::Postgres;
 use crate::program::Program;
 use crate::wait;
 
+/// Few enough that a load keeps the workers busy for a while, and something is always under way.
+const SLOTS: &str = "8";
+
 /// A running installation without workers. What runs is killed when it is dropped, the database last.
 pub struct Stack {
     /// The controllers, all on one database.
@@ -123,6 +126,7 @@ impl Stack {
                 identity.to_str().context("the path is text")?,
             ])
             .env("FULCRUM_JOIN_TOKEN", controller.invite(name, kind)?)
+            .env("FULCRUM_SLOTS", SLOTS)
             .env("RUST_LOG", "info"))
     }
 
