@@ -1,12 +1,10 @@
 //! The controller put together. Everything that lives long is spawned here, and ends here.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_store::PgStore;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
@@ -32,6 +30,7 @@ use crate::server::connection::Connections;
 use crate::server::listen::Listener;
 use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
 use crate::shutdown::{Stage, Tasks};
+use crate::sockets::{Addresses, BindError, Sockets};
 use crate::source::PgSource;
 use crate::upkeep::{KeepPartitions, Retain};
 
@@ -45,17 +44,6 @@ pub struct Controller {
     deadline: Duration,
 }
 
-/// Where a controller listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Addresses {
-    /// gRPC over mTLS.
-    pub grpc: SocketAddr,
-    /// Enrolment.
-    pub enrol: SocketAddr,
-    /// `/livez` and `/readyz`.
-    pub http: SocketAddr,
-}
-
 /// Why a controller does not start. The operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -63,15 +51,8 @@ pub enum StartError {
     #[error(transparent)]
     Foundation(#[from] FoundationError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} (`listen.{key}`): {source}")]
-    Bind {
-        /// The key in the configuration.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// This controller's certificate cannot be made or used.
     #[error("this controller's certificate: {0}")]
     Certificate(TickError),
@@ -112,7 +93,7 @@ impl Controller {
             Arc::<Board>::default(),
             Readiness::default(),
         );
-        let sockets = Sockets::bind(config).await?;
+        let sockets = Sockets::bind(&config.listen).await?;
         let addresses = sockets.addresses;
         let endpoints = Endpoints::of(&config.listen, &config.identity, addresses);
 
@@ -322,45 +303,6 @@ pub enum RunError {
     /// It did not end in time.
     #[error("aborted at the shutdown deadline: {}", .0.join(", "))]
     Aborted(Vec<&'static str>),
-}
-
-struct Sockets {
-    grpc: TcpListener,
-    enrol: TcpListener,
-    http: TcpListener,
-    addresses: Addresses,
-}
-
-impl Sockets {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
-        let (grpc, grpc_at) = bind("grpc", config.listen.grpc).await?;
-        let (enrol, enrol_at) = bind("enrol", config.listen.enrol).await?;
-        let (http, http_at) = bind("http", config.listen.http).await?;
-        Ok(Self {
-            grpc,
-            enrol,
-            http,
-            addresses: Addresses {
-                grpc: grpc_at,
-                enrol: enrol_at,
-                http: http_at,
-            },
-        })
-    }
-}
-
-async fn bind(
-    key: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind {
-        key,
-        address,
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }
 
 /// A controller is a new identity at each start; nobody calls with it, it only names the certificate.

@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{self, DatabaseClock};
 use crate::config::DatabaseConfig;
-use crate::identity::authority::{self, AuthorityError, AuthorityKind};
+use crate::identity::authority::{AuthorityError, AuthorityKind};
+use crate::identity::founding;
 use crate::identity::invite::{self, Invitation};
 use crate::identity::name::{InvalidName, NamespaceName};
 use crate::identity::registry::{Namespace, NamespaceError};
@@ -90,7 +91,7 @@ impl Foundation {
                 getrandom::fill(&mut seed)?;
                 getrandom::fill(&mut paging_key)?;
                 let install = InstallId::new(seed);
-                let rows = authority::generate(&install, now)?;
+                let rows = founding::generate(&install, now)?;
                 registry.init(install.as_str(), paging_key, &rows).await?
             }
         };
@@ -102,7 +103,7 @@ impl Foundation {
                 let root = roots
                     .max_by_key(|row| row.not_after)
                     .ok_or(AuthorityError::Missing(AuthorityKind::Root))?;
-                let issuing = authority::new_issuing(&install, root, now)?;
+                let issuing = founding::new_issuing(&install, root, now)?;
                 registry.add_authority(&issuing).await?;
                 Authority::load(install, &[root.clone(), issuing], now)?
             }

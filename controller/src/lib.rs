@@ -22,6 +22,7 @@ pub mod identity;
 pub mod loops;
 pub mod server;
 pub mod shutdown;
+pub mod sockets;
 pub mod source;
 pub mod telemetry;
 pub mod upkeep;

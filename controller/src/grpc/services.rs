@@ -33,11 +33,11 @@ use super::timelines::Timelines;
 use super::worker::Workers;
 use super::workers::WorkerAdmin;
 use crate::PgEngine;
-use crate::app::Addresses;
 use crate::clock::DatabaseClock;
 use crate::config::{IdentityConfig, ListenConfig};
 use crate::identity::{Issuance, Registry, Roll};
 use crate::server::ServerLimits;
+use crate::sockets::Addresses;
 
 /// What services share.
 pub struct Shared {

@@ -5,7 +5,8 @@
 //! the role says which methods it may call. Nothing a caller *says* of itself is believed: a [`Principal`] is read
 //! from the verified peer certificate and from nowhere else, and ids in request bodies are compared with it.
 //!
-//! - [`authority`]: the installation's root and issuing certificates; [`template`]: what a leaf looks like;
+//! - [`authority`]: the installation's root and issuing certificates; [`founding`]: how they are made;
+//!   [`template`]: what a leaf looks like;
 //!   [`issuance`]: the authority of the moment.
 //! - [`csr`]: the little that is taken from a signing request: a public key of an allowed type that its sender holds.
 //! - [`token`]: single-use join tokens; [`pattern`]: which capabilities an identity may serve.
@@ -17,6 +18,7 @@
 
 pub mod authority;
 pub mod csr;
+pub mod founding;
 pub mod invite;
 pub mod issuance;
 pub mod methods;

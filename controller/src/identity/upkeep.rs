@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fulcrum_core::time::{Millis, Timestamp};
 
 use super::authority::{self, Authority, AuthorityKind};
+use super::founding;
 use super::issuance::Issuance;
 use super::name::InstallId;
 use super::principal::Principal;
@@ -128,7 +129,7 @@ async fn renew_issuing(
             .filter(|row| row.kind == AuthorityKind::Root)
             .max_by_key(|row| row.not_after);
         let root = newest_root.ok_or(authority::AuthorityError::Missing(AuthorityKind::Root))?;
-        let issuing = authority::new_issuing(install, root, now)?;
+        let issuing = founding::new_issuing(install, root, now)?;
         registry.add_authority(&issuing).await?;
         rows.push(issuing);
     }

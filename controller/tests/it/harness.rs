@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_controller::clock::{DatabaseClock, monotonic, wall};
-use fulcrum_controller::identity::authority::{self, IssuedCertificate};
+use fulcrum_controller::identity::authority::IssuedCertificate;
 use fulcrum_controller::identity::csr::RequestedKey;
+use fulcrum_controller::identity::founding;
 use fulcrum_controller::identity::methods::METHODS;
 use fulcrum_controller::identity::roll::Standing;
 use fulcrum_controller::identity::template::ServerName;
@@ -89,7 +90,7 @@ pub(crate) fn limits() -> ServerLimits {
 
 pub(crate) fn new_authority(seed: u8) -> Authority {
     let install = InstallId::new([seed; 8]);
-    let rows = authority::generate(&install, wall()).expect("an authority");
+    let rows = founding::generate(&install, wall()).expect("an authority");
     Authority::load(install, &rows, wall()).expect("loads")
 }
 
