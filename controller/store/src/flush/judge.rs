@@ -15,6 +15,7 @@ pub(super) struct Holding {
     pub(super) lease_seq: u64,
     pub(super) lease_nonce: Option<Uuid>,
     pub(super) worker: Option<WorkerId>,
+    pub(super) is_due: bool,
 }
 
 /// The scope of an idempotency key.
@@ -46,12 +47,15 @@ impl RunKey {
 
 impl Holding {
     fn fits(&self, fence: &Fence) -> bool {
-        self.state == TaskState::Leased
-            && self.lease_seq == fence.lease.seq
-            && self.lease_nonce == Some(fence.lease.nonce)
-            && fence
-                .holder
-                .is_none_or(|holder| self.worker == Some(holder))
+        self.lease_seq == fence.lease.seq
+            && match fence.holder {
+                Some(holder) => {
+                    self.state == TaskState::Leased
+                        && self.lease_nonce == Some(fence.lease.nonce)
+                        && self.worker == Some(holder)
+                }
+                None => self.is_due,
+            }
     }
 }
 

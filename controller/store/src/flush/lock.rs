@@ -80,6 +80,7 @@ pub(super) async fn tasks(
                 lease_seq: decode::count(row.lease_seq)?,
                 lease_nonce: row.lease_nonce,
                 worker: row.worker_id.map(fulcrum_core::ids::WorkerId),
+                is_due: row.is_due,
             };
             Ok((TaskId(row.task_id), holding))
         })
@@ -116,30 +117,30 @@ pub(super) async fn taken(tx: &mut PgConnection, batch: &[Commit]) -> Result<Tak
             taken.requests.insert((namespace, key), record);
         }
     }
-    let keys: Vec<(RunKey, RunId)> = batch
+    let keys: BTreeSet<RunKey> = batch
         .iter()
         .filter(|commit| commit.expected == Expected::New)
-        .filter_map(|commit| Some((RunKey::of(&commit.head)?, commit.head.run)))
+        .filter_map(|commit| RunKey::of(&commit.head))
         .collect();
     if !keys.is_empty() {
         let rows = sqlx::query_file!(
             "queries/flush/taken_keys.sql",
-            &column(&keys, |(key, _)| shard(key.shard)),
-            &column(&keys, |(key, _)| key.namespace.0),
-            &column(&keys, |(key, _)| key.workflow.clone()),
-            &column(&keys, |(key, _)| key.key.clone()),
-            &column(&keys, |(_, run)| run.0),
+            &column(&keys, |key| shard(key.shard)),
+            &column(&keys, |key| key.namespace.0),
+            &column(&keys, |key| key.workflow.clone()),
+            &column(&keys, |key| key.key.clone()),
         )
         .fetch_all(&mut *tx)
         .await?;
-        let held: BTreeMap<RunId, RunId> = rows
+        let held: BTreeMap<i64, RunId> = rows
             .into_iter()
-            .map(|row| (RunId(row.wanted_by), RunId(row.held_by)))
+            .map(|row| (row.position, RunId(row.held_by)))
             .collect();
-        taken.keys.extend(
-            keys.into_iter()
-                .filter_map(|(key, run)| Some((key, *held.get(&run)?))),
-        );
+        // `with ordinality` counts from 1.
+        taken.keys = (1..)
+            .zip(keys)
+            .filter_map(|(position, key)| Some((key, *held.get(&position)?)))
+            .collect();
     }
     Ok(taken)
 }

@@ -18,9 +18,9 @@ pub(super) enum Fate {
     NotCommitted,
 }
 
-/// How often and how long to ask a server that may be restarting.
-const TRIES_MAX: u32 = 60;
-const PAUSE: Duration = Duration::from_millis(250);
+/// How long to ask a server that may be restarting, and the pause between questions.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn resolve(
     pool: &PgPool,
@@ -32,17 +32,22 @@ pub(super) async fn resolve(
         // The server answered, and what it said is that there is no commit.
         sqlx::Error::Database(_) => return Err(error.into()),
         other => {
-            tracing::warn!(error = %other, xid, "a commit's answer was lost; asking what became of it")
+            tracing::warn!(error = %other, xid, "a commit's answer was lost; asking what became of it");
         }
     }
-    for _ in 0..TRIES_MAX {
-        match ask(pool, xid, winners).await {
-            Ok(Answer::Is(fate)) => return Ok(fate),
-            Ok(Answer::Ambiguous) => break,
-            Ok(Answer::NotYet) | Err(_) => tokio::time::sleep(PAUSE).await,
+    let asking = async {
+        loop {
+            match ask(pool, xid, winners).await {
+                Ok(Answer::Is(fate)) => return Some(fate),
+                Ok(Answer::Ambiguous) => return None,
+                Ok(Answer::NotYet) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
         }
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Some(fate)) => Ok(fate),
+        Ok(None) | Err(_) => Err(StoreError::OutcomeUnknown(error.to_string()).into()),
     }
-    Err(StoreError::OutcomeUnknown(error.to_string()).into())
 }
 
 enum Answer {

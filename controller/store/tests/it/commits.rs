@@ -2,8 +2,8 @@
 
 use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{ClaimRequest, CommitOutcome, Expected, RequestRecord, Store};
-use fulcrum_core::task::{Fence, TaskOp};
+use fulcrum_core::store::{Beat, ClaimRequest, CommitOutcome, Expected, RequestRecord, Store};
+use fulcrum_core::task::{Fence, Lease, TaskOp};
 use fulcrum_core::time::{Millis, Timestamp};
 
 use crate::database::Database;
@@ -240,4 +240,56 @@ async fn a_renewed_lease_is_not_due_and_an_expired_one_is() {
         still_scheduled, 1,
         "the instant of the renewed lease was put right"
     );
+}
+
+#[tokio::test]
+async fn the_controller_acts_on_a_task_only_while_it_is_due() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let fenced = |of: RunId, lease| {
+        let mut commit = next(&start(of).head);
+        commit.fences.push(Fence {
+            lease,
+            holder: None,
+        });
+        commit.tasks.push(TaskOp::Remove { task: lease.task });
+        commit
+    };
+    let flush = async |commit| store.flush(vec![commit]).await.unwrap().outcomes.remove(0);
+
+    // Nobody took it in time; it was never granted, so there is no nonce.
+    let mut unserved = start_with_task(run(1), "crm.read");
+    for op in &mut unserved.tasks {
+        if let TaskOp::Create(task) = op {
+            task.schedule_to_start = Some(Millis(1));
+        }
+    }
+    assert_eq!(flush(unserved).await, CommitOutcome::Committed);
+    let seen = store.due_tasks(10).await.unwrap().remove(0);
+    let observed = Lease {
+        task: seen.task,
+        seq: seen.lease_seq,
+        nonce: uuid::Uuid::nil(),
+    };
+    assert_eq!(
+        flush(fenced(run(1), observed)).await,
+        CommitOutcome::Committed
+    );
+
+    // Its lease ran out when the reaper looked, and was renewed before the reaper's command was committed.
+    let offered = start_with_task(run(2), "crm.write");
+    assert_eq!(flush(offered).await, CommitOutcome::Committed);
+    let claims = [request("crm.write", 1)];
+    let granted = store.claim(&claims, Millis(0)).await.unwrap().remove(0);
+    assert_eq!(store.due_tasks(10).await.unwrap().len(), 1);
+    let beat = Beat {
+        lease: granted.lease,
+        worker: worker(1),
+    };
+    store
+        .heartbeat(&[beat], Millis::from_secs(30))
+        .await
+        .unwrap();
+    let late = flush(fenced(run(2), granted.lease)).await;
+    assert_eq!(late, CommitOutcome::LeaseLost(vec![granted.lease]));
 }

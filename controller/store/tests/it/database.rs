@@ -37,6 +37,18 @@ async fn admin(statement: String) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
+/// Where the server listens.
+pub(crate) fn server_address() -> String {
+    let server = server();
+    let (_, rest) = server
+        .split_once('@')
+        .expect("a test server asks for a password");
+    let (address, _) = rest
+        .split_once('/')
+        .expect("a database URL ends with /database");
+    address.to_owned()
+}
+
 /// A raw connection to a database.
 pub(crate) async fn connect(database: &str) -> PgConnection {
     PgConnection::connect(&url(database)).await.unwrap()
@@ -123,6 +135,24 @@ impl Database {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Another store on this database, by way of another address.
+    pub(crate) async fn store_by_way_of(&self, address: std::net::SocketAddr) -> PgStore {
+        let direct = url(&self.name);
+        let (login, rest) = direct
+            .split_once('@')
+            .expect("a test server asks for a password");
+        let (_, database) = rest
+            .split_once('/')
+            .expect("a database URL ends with /database");
+        let url = format!("{login}@{address}/{database}");
+        PgStore::connect(&StoreOptions {
+            url,
+            ..options(&self.name)
+        })
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn raw(&self) -> PgConnection {

@@ -73,8 +73,8 @@ const HOT: &[Hot] = &[
     },
     Hot {
         sql: include_str!("../../queries/flush/taken_keys.sql"),
-        types: "smallint[], uuid[], text[], text[], uuid[]",
-        arguments: "'{}', '{}', '{}', '{}', '{}'",
+        types: "smallint[], uuid[], text[], text[]",
+        arguments: "'{}', '{}', '{}', '{}'",
         index: "runs_idempotency_key",
         banned: NONE_OF,
     },
