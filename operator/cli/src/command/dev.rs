@@ -1,5 +1,6 @@
 //! `fulcrum dev`
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -69,7 +70,14 @@ impl Dev {
         };
         let notice = session.notice();
         let progress = Progress::spinner(notice, "starting");
-        let mut stack = Box::pin(Stack::start(options, |step| progress.set(0, step))).await?;
+        let mut stack = Box::pin(Stack::start(options, |step| progress.set(0, step)))
+            .await
+            .inspect_err(|_| {
+                let logs = dir.join("logs");
+                if logs.is_dir() {
+                    notice.say(&format!("logs: {}", logs.display()));
+                }
+            })?;
         let ready = async {
             progress.set(0, "starting the workers");
             stack.add_executor().await?;
@@ -181,6 +189,8 @@ fn ephemeral_dir() -> Result<PathBuf, CliError> {
         source: std::io::Error::other(error.to_string()),
     })?;
     let dir = std::env::temp_dir().join(format!("fulcrum-dev-{}", hex::encode(bytes)));
-    std::fs::create_dir(&dir).map_err(|error| CliError::file("create", &dir, error))?;
+    // Others may pass through it, as PostgreSQL's user must when we are root, but not look around.
+    let made = std::fs::DirBuilder::new().mode(0o711).create(&dir);
+    made.map_err(|error| CliError::file("create", &dir, error))?;
     Ok(dir)
 }

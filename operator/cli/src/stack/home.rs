@@ -44,14 +44,17 @@ impl Home {
             )
     }
 
-    /// Makes the directory if need be. Others may pass through it, as the server's user must, but not look around.
+    /// Makes the directory if need be. Others may pass through a new one, as the server's user must, but not look around;
+    /// one that exists stays as open as its owner wants it.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn open(dir: &Path) -> Result<Self, StackError> {
         let dir = std::path::absolute(dir).map_err(|error| StackError::file("find", dir, error))?;
-        fs::create_dir_all(&dir).map_err(|error| StackError::file("create", &dir, error))?;
-        set_mode(&dir, 0o711)?;
+        if !dir.is_dir() {
+            fs::create_dir_all(&dir).map_err(|error| StackError::file("create", &dir, error))?;
+            set_mode(&dir, 0o711)?;
+        }
         let home = Self { dir };
         for private in [home.logs(), home.identities()] {
             fs::create_dir_all(&private)

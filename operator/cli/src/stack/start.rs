@@ -72,17 +72,21 @@ impl Stack {
             dir: cluster_dir,
         };
         // What an earlier stack left may still sit on the ports.
-        PidFile::recover(&cluster.data()).await?;
-        let (home, cluster) = match options.data {
-            Data::Keep => (home, cluster),
+        let (home, cluster, telemetry) = match options.data {
+            Data::Keep => {
+                let telemetry = log::to_file(&home)?;
+                PidFile::recover(&cluster.data()).await?;
+                (home, cluster, telemetry)
+            }
             Data::Fresh => {
+                PidFile::recover(&cluster.data()).await?;
                 home.clear()?;
                 let home = Home::open(&options.dir)?;
                 let dir = home.cluster(account.as_ref())?;
-                (home, Cluster { dir, ..cluster })
+                let telemetry = log::to_file(&home)?;
+                (home, Cluster { dir, ..cluster }, telemetry)
             }
         };
-        let telemetry = log::to_file(&home)?;
         let ports = options.port.map_or_else(Ports::anywhere, Ports::at)?;
 
         tell("starting PostgreSQL");

@@ -208,6 +208,8 @@ async fn end(child: &mut Child) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
     use super::*;
@@ -227,6 +229,7 @@ mod tests {
         async fn new() -> Self {
             let dir = tempfile::tempdir().expect("a directory");
             // Others must be able to pass through it, as through any data directory.
+            std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).expect("opened");
             let home = Home::open(dir.path()).expect("opens");
             let account = Account::for_servers().expect("an account");
             let cluster = Cluster {
