@@ -71,7 +71,8 @@ async fn relay(
                         1 => return Ok(()),
                         2 => {
                             server.write_all(sent).await?;
-                            server.read(&mut down).await?;
+                            let answered = server.read(&mut down).await?;
+                            assert!(answered > 0, "the server goes away without an answer");
                             return Ok(());
                         }
                         _ => {}
