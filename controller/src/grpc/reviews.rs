@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fulcrum_core::decide::Rejection;
 use fulcrum_core::event::{Actor, Verdict};
 use fulcrum_core::ids::ReviewId;
 use fulcrum_core::payload::Payload;
@@ -18,7 +19,8 @@ use super::caller::{actor, caller};
 use super::convert::{payload, request as ids, time, trace};
 use super::page::{self, Listing, More, PageKey};
 use crate::PgEngine;
-use crate::engine::handle::{Addressed, Decided};
+use crate::engine::handle::{Addressed, Decided, EngineError};
+use crate::engine::item::LaneError;
 use crate::identity::registry::{Namespace, Registry};
 use crate::server::{Caller, Fault};
 
@@ -175,9 +177,16 @@ impl Reviews {
             request: client,
             trace: trace::current(),
         };
-        self.engine
-            .decide_review(to, review, verdict, shown, comment)
-            .await?;
+        let decided = self
+            .engine
+            .decide_review(to, review, verdict, shown, comment);
+        decided.await.map_err(|error| match error {
+            // Its run has ended, and with it the question.
+            EngineError::Lane(LaneError::Rejected(Rejection::RunClosed(_))) => {
+                Fault::from(Rejection::ReviewNotOpen(review))
+            }
+            error => error.into(),
+        })?;
         let stored = self.find(&namespace, &request.review_id).await?;
         self.show(&namespace, stored).await
     }

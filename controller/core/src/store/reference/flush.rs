@@ -68,12 +68,15 @@ impl State {
 
     fn holds(&self, fence: &Fence) -> bool {
         self.tasks.get(&fence.lease.task).is_some_and(|task| {
-            task.state == TaskState::Leased
-                && task.lease_seq == fence.lease.seq
-                && task.lease_nonce == Some(fence.lease.nonce)
-                && fence
-                    .holder
-                    .is_none_or(|holder| task.worker == Some(holder))
+            task.lease_seq == fence.lease.seq
+                && match fence.holder {
+                    Some(holder) => {
+                        task.state == TaskState::Leased
+                            && task.lease_nonce == Some(fence.lease.nonce)
+                            && task.worker == Some(holder)
+                    }
+                    None => task.is_due(self.now),
+                }
         })
     }
 

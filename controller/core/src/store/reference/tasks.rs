@@ -153,7 +153,8 @@ impl State {
         let mut due: Vec<_> = self
             .tasks
             .values()
-            .filter_map(|task| Some((task.due_at().filter(|at| *at <= self.now)?, task.row())))
+            .filter(|task| task.is_due(self.now))
+            .filter_map(|task| Some((task.due_at()?, task.row())))
             .collect();
         due.sort_by_key(|(at, row)| (*at, row.task));
         due.into_iter().map(|(_, row)| row).collect()
@@ -173,6 +174,10 @@ impl StoredTask {
             },
             TaskState::Parked => Due::Never,
         }
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|at| at <= now)
     }
 
     fn due_at(&self) -> Option<Timestamp> {
