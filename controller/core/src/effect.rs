@@ -16,7 +16,10 @@ pub fn effect_key(namespace: NamespaceId, run: RunId, step: &StepKey, operation:
     hash.update(step.path.as_bytes());
     hash.update(step.epoch.to_be_bytes());
     hash.update(operation.as_bytes());
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -31,8 +34,17 @@ mod tests {
         let run = RunId::new(Timestamp::from_millis(1), Shard(0), 1);
         let namespace = NamespaceId(Uuid::from_u128(1));
         let first = StepKey::first("invoice");
-        let again = StepKey { epoch: 2, ..first.clone() };
-        assert_eq!(effect_key(namespace, run, &first, "call"), effect_key(namespace, run, &first.clone(), "call"));
-        assert_ne!(effect_key(namespace, run, &first, "call"), effect_key(namespace, run, &again, "call"));
+        let again = StepKey {
+            epoch: 2,
+            ..first.clone()
+        };
+        assert_eq!(
+            effect_key(namespace, run, &first, "call"),
+            effect_key(namespace, run, &first.clone(), "call")
+        );
+        assert_ne!(
+            effect_key(namespace, run, &first, "call"),
+            effect_key(namespace, run, &again, "call")
+        );
     }
 }

@@ -32,7 +32,10 @@ impl StepKey {
     /// The first instance of the step at this path.
     #[must_use]
     pub fn first(path: impl Into<String>) -> Self {
-        Self { path: path.into(), epoch: 1 }
+        Self {
+            path: path.into(),
+            epoch: 1,
+        }
     }
 }
 
@@ -51,9 +54,16 @@ impl fmt::Debug for StepKey {
 impl std::str::FromStr for StepKey {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, epoch) = text.rsplit_once('~').ok_or_else(|| format!("`{text}` is not a step key"))?;
-        let epoch = epoch.parse().map_err(|_| format!("`{text}` is not a step key"))?;
-        Ok(Self { path: path.to_owned(), epoch })
+        let (path, epoch) = text
+            .rsplit_once('~')
+            .ok_or_else(|| format!("`{text}` is not a step key"))?;
+        let epoch = epoch
+            .parse()
+            .map_err(|_| format!("`{text}` is not a step key"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            epoch,
+        })
     }
 }
 
@@ -183,7 +193,10 @@ pub enum Activity {
     /// Waits for an instant.
     Sleep { until: Timestamp },
     /// Waits for a signal.
-    Wait { signal: String, until: Option<Timestamp> },
+    Wait {
+        signal: String,
+        until: Option<Timestamp>,
+    },
     /// A `parallel` whose members run in this run.
     Parallel,
     /// A `switch` with its chosen branch: `None` is the default branch.
@@ -193,7 +206,11 @@ pub enum Activity {
     /// Child runs, one per item.
     Foreach(Fanout),
     /// One child run.
-    Child { workflow: String, definition: DefinitionHash, run: RunId },
+    Child {
+        workflow: String,
+        definition: DefinitionHash,
+        run: RunId,
+    },
 }
 
 /// A call of a capability.
@@ -277,37 +294,81 @@ pub enum Event {
     /// The run exists.
     RunStarted(Box<RunStarted>),
     /// The step's `when` was false. A skipped review passes on what it would have shown.
-    StepSkipped { step: StepKey, output: Option<PayloadRef> },
+    StepSkipped {
+        step: StepKey,
+        output: Option<PayloadRef>,
+    },
     /// The step began.
     StepOpened { step: StepKey, activity: Activity },
     /// The step succeeded. `grant` tells which lease's report was accepted.
-    StepCompleted { step: StepKey, output: Option<PayloadRef>, grant: Option<Grant> },
+    StepCompleted {
+        step: StepKey,
+        output: Option<PayloadRef>,
+        grant: Option<Grant>,
+    },
     /// An attempt failed and will be repeated at `retry_at` as attempt `attempt + 1`.
-    AttemptFailed { step: StepKey, attempt: u32, failure: Failure, retry_at: Timestamp, grant: Option<Grant> },
+    AttemptFailed {
+        step: StepKey,
+        attempt: u32,
+        failure: Failure,
+        retry_at: Timestamp,
+        grant: Option<Grant>,
+    },
     /// A lease ran out and the task is offered again at `retry_at`; the attempt number stays.
-    LeaseExpired { step: StepKey, grant: Grant, crash_count: u16, retry_at: Timestamp },
+    LeaseExpired {
+        step: StepKey,
+        grant: Grant,
+        crash_count: u16,
+        retry_at: Timestamp,
+    },
     /// The step failed for good. `handled` when its own `on_failure: continue` absorbs it.
-    StepFailed { step: StepKey, failure: Failure, handled: bool, grant: Option<Grant> },
+    StepFailed {
+        step: StepKey,
+        failure: Failure,
+        handled: bool,
+        grant: Option<Grant>,
+    },
     /// The step was closed because the block or run around it ended.
     StepCancelled { step: StepKey },
     /// A review was decided or expired. `StepCompleted` or `StepFailed` of its step follows, unless it escalated.
-    ReviewDecided { step: StepKey, review: ReviewId, verdict: Verdict, comment: Option<String> },
+    ReviewDecided {
+        step: StepKey,
+        review: ReviewId,
+        verdict: Verdict,
+        comment: Option<String>,
+    },
     /// A signal arrived; it is kept until a `wait` takes it.
-    SignalReceived { name: String, payload: Option<PayloadRef> },
+    SignalReceived {
+        name: String,
+        payload: Option<PayloadRef>,
+    },
     /// A `wait` took the oldest kept signal of its name.
     SignalConsumed { step: StepKey, name: String },
     /// Children `from..to` of a fan-out were spawned.
     ItemsSpawned { step: StepKey, from: u32, to: u32 },
     /// So many children of the join have closed, so many of them failed.
-    JoinProgressed { step: StepKey, closed: u32, failed: u32 },
+    JoinProgressed {
+        step: StepKey,
+        closed: u32,
+        failed: u32,
+    },
     /// A variable got a value.
     VariableSet { name: String, value: PayloadRef },
     /// The run passed a named position.
     CheckpointReached { step: StepKey, name: String },
     /// A task recorded a completed operation of its journal.
-    JournalRecorded { step: StepKey, name: String, input_digest: [u8; 32], output: PayloadRef },
+    JournalRecorded {
+        step: StepKey,
+        name: String,
+        input_digest: [u8; 32],
+        output: PayloadRef,
+    },
     /// A task asked for an operation that the engine carries out: the step `<step>/<name>` follows.
-    JournalRequested { step: StepKey, name: String, input_digest: [u8; 32] },
+    JournalRequested {
+        step: StepKey,
+        name: String,
+        input_digest: [u8; 32],
+    },
     /// The task gave up its slot until one of its requested operations closes.
     StepParked { step: StepKey, grant: Grant },
     /// The parked task is offered again.

@@ -75,7 +75,13 @@ impl Failure {
     /// A failure of the engine's own making.
     #[must_use]
     pub fn new(class: FailureClass, code: &str, message: impl Into<String>) -> Self {
-        Self { class, code: code.to_owned(), message: message.into(), details: None, retry_after: None }
+        Self {
+            class,
+            code: code.to_owned(),
+            message: message.into(),
+            details: None,
+            retry_after: None,
+        }
     }
 
     /// A fatal failure of the engine's own making.

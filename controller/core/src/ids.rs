@@ -123,7 +123,11 @@ impl RunId {
     /// The id of the child that (parent, step key, index) spawns; spawning twice names the same child.
     #[must_use]
     pub fn child(parent: RunId, step_key: &str, index: u32) -> Self {
-        Self(derive(parent, "child", &[step_key.as_bytes(), &index.to_be_bytes()]))
+        Self(derive(
+            parent,
+            "child",
+            &[step_key.as_bytes(), &index.to_be_bytes()],
+        ))
     }
 }
 
@@ -147,7 +151,11 @@ impl TimerId {
     /// The timer that a step holds for one purpose (`sleep`, `total`, `expiry`).
     #[must_use]
     pub fn of_step(run: RunId, step_key: &str, purpose: &str) -> Self {
-        Self(derive(run, "timer", &[step_key.as_bytes(), purpose.as_bytes()]))
+        Self(derive(
+            run,
+            "timer",
+            &[step_key.as_bytes(), purpose.as_bytes()],
+        ))
     }
 }
 
@@ -228,7 +236,10 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn base32(id: Uuid) -> String {
     let value = id.as_u128();
-    (0..26).rev().map(|i| char::from(ALPHABET[((value >> (i * 5)) & 31) as usize])).collect()
+    (0..26)
+        .rev()
+        .map(|i| char::from(ALPHABET[((value >> (i * 5)) & 31) as usize]))
+        .collect()
 }
 
 fn unbase32(text: &str) -> Option<Uuid> {
@@ -249,7 +260,11 @@ mod tests {
     use crate::time::Timestamp;
 
     fn run() -> RunId {
-        RunId::new(Timestamp::from_millis(1_700_000_000_123), Shard(4095), u64::MAX)
+        RunId::new(
+            Timestamp::from_millis(1_700_000_000_123),
+            Shard(4095),
+            u64::MAX,
+        )
     }
 
     #[test]

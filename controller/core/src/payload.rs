@@ -38,7 +38,10 @@ impl Payload {
     /// A JSON payload. Object keys are sorted, so equal values have equal bytes.
     #[must_use]
     pub fn json(value: &serde_json::Value) -> Self {
-        Self { encoding: "json".to_owned(), data: value.to_string().into_bytes() }
+        Self {
+            encoding: "json".to_owned(),
+            data: value.to_string().into_bytes(),
+        }
     }
 
     /// The payload as a JSON value, if it is JSON.
@@ -60,6 +63,9 @@ impl Payload {
             hash: self.hash(),
             bytes: u32::try_from(self.data.len()).unwrap_or(u32::MAX),
         };
-        NewPayload { reference, payload: self }
+        NewPayload {
+            reference,
+            payload: self,
+        }
     }
 }

@@ -83,12 +83,20 @@ pub struct NewTask {
 
 /// What a decision does to a task. Ops on one task in one commit are merged to the last that matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "most operations of a decision are creations; a box each would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most operations of a decision are creations; a box each would cost more"
+)]
 pub enum TaskOp {
     /// Offer it.
     Create(NewTask),
     /// Offer it again: `leased → ready` from `ready_at` on, with this attempt number and crash count.
-    Release { task: TaskId, ready_at: Timestamp, attempt: u32, crash_count: u16 },
+    Release {
+        task: TaskId,
+        ready_at: Timestamp,
+        attempt: u32,
+        crash_count: u16,
+    },
     /// `leased → parked`.
     Park { task: TaskId },
     /// `parked → ready`, now.
@@ -103,7 +111,10 @@ impl TaskOp {
     pub fn task(&self) -> TaskId {
         match self {
             TaskOp::Create(new) => new.task,
-            TaskOp::Release { task, .. } | TaskOp::Park { task } | TaskOp::Resume { task } | TaskOp::Remove { task } => *task,
+            TaskOp::Release { task, .. }
+            | TaskOp::Park { task }
+            | TaskOp::Resume { task }
+            | TaskOp::Remove { task } => *task,
         }
     }
 }

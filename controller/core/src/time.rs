@@ -5,11 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since the Unix epoch, by the database's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(pub i64);
 
 /// A span in whole milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Millis(pub u64);
 
 impl Timestamp {
@@ -28,7 +32,9 @@ impl Timestamp {
     /// This instant plus a span, saturating.
     #[must_use]
     pub fn plus(self, span: Millis) -> Self {
-        let micros = i64::try_from(span.0).unwrap_or(i64::MAX).saturating_mul(1_000);
+        let micros = i64::try_from(span.0)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
         Self(self.0.saturating_add(micros))
     }
 

@@ -67,9 +67,16 @@ pub enum StepKind {
     /// Runs the body once per item, each item a child run; the output lists the items' outputs in order.
     Foreach(Foreach),
     /// Runs the first case whose condition holds, else the default; the output is the last step's.
-    Switch { cases: Vec<Case>, default: Vec<Step> },
+    Switch {
+        cases: Vec<Case>,
+        default: Vec<Step>,
+    },
     /// Runs the body; on failure the `catch` steps, with `error` in scope; `finally` in any case, cancellation included.
-    Try { steps: Vec<Step>, catch: Vec<Step>, finally: Vec<Step> },
+    Try {
+        steps: Vec<Step>,
+        catch: Vec<Step>,
+        finally: Vec<Step>,
+    },
     /// Runs another workflow as a child; the output is its output.
     Run { workflow: String, with: Template },
     /// Names this position of the run.

@@ -40,7 +40,9 @@ impl RunConditions {
     }
 
     fn add(&mut self, expr: &IdedExpr) -> Result<(), ExpressionError> {
-        let Expr::Call(call) = &expr.expr else { return Err(refused(HELP)) };
+        let Expr::Call(call) = &expr.expr else {
+            return Err(refused(HELP));
+        };
         match (call.func_name.as_str(), call.args.as_slice()) {
             (operators::LOGICAL_AND, [left, right]) => {
                 self.add(left)?;
@@ -60,9 +62,13 @@ impl RunConditions {
                 self.statuses.push(status(value)?);
                 Ok(())
             }
-            "status" => Err(refused("`status` is given twice; write status in [\"…\", \"…\"]")),
+            "status" => Err(refused(
+                "`status` is given twice; write status in [\"…\", \"…\"]",
+            )),
             "parent_run_id" => {
-                let parent = value.parse().map_err(|e: crate::ids::InvalidId| refused(&e.to_string()))?;
+                let parent = value
+                    .parse()
+                    .map_err(|e: crate::ids::InvalidId| refused(&e.to_string()))?;
                 once(&mut self.parent, parent, field)
             }
             other => Err(not_indexed(other)),
@@ -72,7 +78,11 @@ impl RunConditions {
     fn one_of(&mut self, field: &str, list: &IdedExpr) -> Result<(), ExpressionError> {
         match (field, &list.expr) {
             ("status", Expr::List(list)) if self.statuses.is_empty() => {
-                self.statuses = list.elements.iter().map(|e| status(text(e)?)).collect::<Result<_, _>>()?;
+                self.statuses = list
+                    .elements
+                    .iter()
+                    .map(|e| status(text(e)?))
+                    .collect::<Result<_, _>>()?;
                 Ok(())
             }
             ("status", _) => Err(refused(HELP)),
@@ -82,11 +92,14 @@ impl RunConditions {
 
     fn at_least(&mut self, field: &str, value: &IdedExpr) -> Result<(), ExpressionError> {
         let instant = match &value.expr {
-            Expr::Call(CallExpr { func_name, args, .. }) if func_name == "timestamp" && args.len() == 1 => &args[0],
+            Expr::Call(CallExpr {
+                func_name, args, ..
+            }) if func_name == "timestamp" && args.len() == 1 => &args[0],
             _ => value,
         };
-        let at: jiff::Timestamp =
-            text(instant)?.parse().map_err(|e: jiff::Error| refused(&format!("not an RFC 3339 instant: {e}")))?;
+        let at: jiff::Timestamp = text(instant)?
+            .parse()
+            .map_err(|e: jiff::Error| refused(&format!("not an RFC 3339 instant: {e}")))?;
         match field {
             "started_at" => once(&mut self.since, Timestamp(at.as_microsecond()), field),
             other => Err(not_indexed(other)),
@@ -160,9 +173,21 @@ mod tests {
 
     #[test]
     fn what_is_not_indexed_is_refused_by_name() {
-        assert!(parse("input.email == 'a@b.c'").expect_err("refused").contains("`input.email` is not indexed"));
-        assert!(parse("status == 'bored'").expect_err("refused").contains("not a status"));
+        assert!(
+            parse("input.email == 'a@b.c'")
+                .expect_err("refused")
+                .contains("`input.email` is not indexed")
+        );
+        assert!(
+            parse("status == 'bored'")
+                .expect_err("refused")
+                .contains("not a status")
+        );
         assert!(parse("workflow == 'a' || workflow == 'b'").is_err());
-        assert!(parse("workflow == 'a' && workflow == 'b'").expect_err("refused").contains("twice"));
+        assert!(
+            parse("workflow == 'a' && workflow == 'b'")
+                .expect_err("refused")
+                .contains("twice")
+        );
     }
 }

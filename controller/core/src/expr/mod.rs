@@ -39,7 +39,7 @@ mod tree;
 mod value;
 
 pub use error::{ErrorKind, ExpressionError, Position};
-pub use filter::RunConditions;
 pub use expression::{Expression, Use, evaluate};
+pub use filter::RunConditions;
 pub use library::Expressions;
 pub use scope::{Reference, Scope};

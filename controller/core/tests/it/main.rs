@@ -1,6 +1,9 @@
 //! The run machine, driven through whole workflows against a small world in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 mod author;
 mod build;
