@@ -29,13 +29,16 @@ impl Ports {
         Ok(Self { base })
     }
 
-    /// Free ports somewhere. Where the search begins depends on the process, so that two searches seldom meet.
+    /// Free ports somewhere. The search begins at random, so that two at once seldom meet.
     ///
     /// # Errors
     /// [`StackError::PortTaken`] if there are none.
     pub fn anywhere() -> Result<Self, StackError> {
         let blocks = (FREE_TO - FREE_FROM) / COUNT;
-        let first = u16::try_from(std::process::id() % u32::from(blocks)).unwrap_or(0);
+        // Without randomness two searches may meet, and one of them says that a port is taken.
+        let mut seed = [0; 2];
+        drop(getrandom::fill(&mut seed));
+        let first = u16::from_ne_bytes(seed) % blocks;
         let bases = (0..blocks).map(|n| FREE_FROM + (first + n) % blocks * COUNT);
         let mut last = None;
         for base in bases {
