@@ -1,6 +1,7 @@
 //! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fulcrum_core::decide::command::Mail;
@@ -13,6 +14,7 @@ use fulcrum_core::store::{
     Commit, CommitOutcome, FlushReport, JoinKey, LoadedRun, RunHead, Store, StoreError,
 };
 use fulcrum_core::task::TaskOp;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,7 @@ use super::dispatch::Waker;
 use super::item::{Item, LaneError};
 use super::reaper::Reassertion;
 use super::watch::{Seen, WatchHub};
-use super::work::{Want, Work};
+use super::work::{Knowledge, Want, Work};
 use crate::clock::{self, DatabaseClock};
 
 /// Sizes of a lane.
@@ -113,7 +115,15 @@ impl<S: Store, C: Source> Lane<S, C> {
             }
             let count = self.backlog.len().min(self.options.batch_commands_max);
             let batch: Vec<Item> = self.backlog.drain(..count).collect();
-            self.process(batch).await;
+            // A panic must not end the lane: whoever waited is told to call again, and what was cached is read again.
+            if AssertUnwindSafe(self.process(batch))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!("a batch panicked; the lane goes on with an empty cache");
+                self.cache = RunCache::new(self.options.cached_runs_max);
+            }
         }
     }
 
@@ -137,9 +147,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         let mut committing = Vec::new();
         let mut discard: Vec<MailId> = Vec::new();
         for (run, mut work) in works {
-            let (postponed, stale) = work.leftovers();
-            self.backlog.extend(postponed);
-            discard.extend(stale);
+            self.backlog.extend(work.leftovers());
             let commit = match work.outcome() {
                 Some(outcome) => match commit_id() {
                     Ok(id) => outcome.merged.commit(
@@ -153,7 +161,12 @@ impl<S: Store, C: Source> Lane<S, C> {
                         continue;
                     }
                 },
+                None if work.is_in_doubt() => {
+                    self.again(work.into_items());
+                    continue;
+                }
                 None => {
+                    discard.extend(work.refuse());
                     self.keep(run, work.unchanged());
                     continue;
                 }
@@ -162,7 +175,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             committing.push(work);
         }
         if !commits.is_empty() {
-            self.commit(commits, committing).await;
+            discard.extend(self.commit(commits, committing).await);
         }
         if !discard.is_empty()
             && let Err(error) = self.store.discard_mail(&discard).await
@@ -181,10 +194,12 @@ impl<S: Store, C: Source> Lane<S, C> {
             groups.entry(item.command.run).or_default().push(item);
         }
         let mut cached: BTreeMap<RunId, CachedRun> = BTreeMap::new();
+        let mut remembered = BTreeSet::new();
         let mut missing = Vec::new();
         for (run, items) in &groups {
             match self.cache.take(*run) {
                 Some(found) => {
+                    remembered.insert(*run);
                     cached.insert(*run, found);
                 }
                 // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
@@ -209,7 +224,12 @@ impl<S: Store, C: Source> Lane<S, C> {
                 }
                 continue;
             }
-            let mut work = Work::new(run, cached.remove(&run), self.options.limits);
+            let knowledge = if remembered.contains(&run) {
+                Knowledge::Remembered
+            } else {
+                Knowledge::Read
+            };
+            let mut work = Work::new(run, cached.remove(&run), knowledge, self.options.limits);
             for item in items {
                 work.push(item);
             }
@@ -300,7 +320,8 @@ impl<S: Store, C: Source> Lane<S, C> {
         }
     }
 
-    async fn commit(&mut self, commits: Vec<Commit>, works: Vec<Work>) {
+    /// Commits and acts. Gives back mail to throw away.
+    async fn commit(&mut self, commits: Vec<Commit>, works: Vec<Work>) -> Vec<MailId> {
         let heads: Vec<(RunHead, Option<u64>)> = commits
             .iter()
             .map(|commit| {
@@ -316,12 +337,13 @@ impl<S: Store, C: Source> Lane<S, C> {
                 for mut work in works {
                     work.fail(&LaneError::Store(error.clone()));
                 }
-                return;
+                return Vec::new();
             }
         };
+        let mut discard = Vec::new();
         for ((work, (head, snapshot)), outcome) in works.into_iter().zip(heads).zip(outcomes) {
             match outcome {
-                Ok(CommitOutcome::Committed) => self.act(work, head, snapshot),
+                Ok(CommitOutcome::Committed) => discard.extend(self.act(work, head, snapshot)),
                 Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
                 Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
                 Ok(CommitOutcome::Duplicate(record)) => {
@@ -345,6 +367,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                 }
             }
         }
+        discard
     }
 
     /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
@@ -405,7 +428,7 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// After the commit: wake polls, deliver mail, tell watchers, answer callers, keep the run.
-    fn act(&mut self, work: Work, head: RunHead, snapshot: Option<u64>) {
+    fn act(&mut self, mut work: Work, head: RunHead, snapshot: Option<u64>) -> Vec<MailId> {
         let run = head.run;
         let mut snapshot_seq = 0;
         let mut mail: Vec<Mail> = Vec::new();
@@ -432,10 +455,13 @@ impl<S: Store, C: Source> Lane<S, C> {
             },
         );
         let closed = head.status.is_closed();
+        // The version was what the decisions were made on, so the refusals beside them stand too.
+        let discard = work.refuse();
         let cached = work.settle(head, snapshot_seq);
         if !closed {
             self.keep(run, cached);
         }
+        discard
     }
 
     fn follow_up(&mut self, mail: &Mail) {

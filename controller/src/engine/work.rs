@@ -1,6 +1,7 @@
 //! One run's share of a batch: the commands that wait, decided in sequence on the run's state.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fulcrum_core::decide::command::MailBody;
@@ -10,7 +11,7 @@ use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, T
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::run::Run;
-use fulcrum_core::store::RunHead;
+use fulcrum_core::store::{RunHead, StoreError};
 use fulcrum_core::task::Lease;
 use fulcrum_core::time::Timestamp;
 
@@ -22,11 +23,21 @@ use super::item::{Accepted, Item, LaneError};
 /// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
 const CACHED_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 
+/// How a lane came by what it knows of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    /// It looked for this batch: what it saw is the truth.
+    Read,
+    /// It remembers its own last commit. Another controller may have gone on from there.
+    Remembered,
+}
+
 /// A run with the commands that wait for it.
 #[derive(Debug)]
 pub struct Work {
     /// The run.
     pub run: RunId,
+    knowledge: Knowledge,
     base: Option<(RunHead, u64)>,
     state: Option<Arc<Run>>,
     plan: Option<Arc<Plan>>,
@@ -34,8 +45,8 @@ pub struct Work {
     contracts_loaded: bool,
     waiting: VecDeque<Item>,
     decided: Vec<(Item, Answer)>,
+    refused: Vec<(Item, Rejection)>,
     postponed: Vec<Item>,
-    discard: Vec<MailId>,
     merged: Merged,
 }
 
@@ -66,7 +77,12 @@ pub enum Want {
 impl Work {
     /// Work on a run: `cached` is its state, or `None` when it does not exist.
     #[must_use]
-    pub fn new(run: RunId, cached: Option<CachedRun>, limits: Limits) -> Self {
+    pub fn new(
+        run: RunId,
+        cached: Option<CachedRun>,
+        knowledge: Knowledge,
+        limits: Limits,
+    ) -> Self {
         let mut inputs = Inputs {
             now: Timestamp::default(),
             entropy: [0; 32],
@@ -89,6 +105,7 @@ impl Work {
         };
         Self {
             run,
+            knowledge,
             base,
             state,
             plan,
@@ -96,8 +113,8 @@ impl Work {
             contracts_loaded: false,
             waiting: VecDeque::new(),
             decided: Vec::new(),
+            refused: Vec::new(),
             postponed: Vec::new(),
-            discard: Vec::new(),
             merged: Merged::default(),
         }
     }
@@ -144,7 +161,20 @@ impl Work {
             item.answer(Err(LaneError::Overloaded));
             return Want::Nothing;
         }
-        match decide(self.state.as_deref(), &plan, &item.command, &self.inputs) {
+        // The core does not panic on any input that we know of. If it does, that run's command fails and nobody else's.
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            decide(self.state.as_deref(), &plan, &item.command, &self.inputs)
+        }));
+        let Ok(decided) = decided else {
+            let problem = "a decision panicked; the log has the place".to_owned();
+            tracing::error!(run = %self.run, command = ?item.command.kind, "a decision panicked");
+            item.answer(Err(LaneError::Store(StoreError::Corrupt {
+                run: self.run,
+                problem,
+            })));
+            return Want::Nothing;
+        };
+        match decided {
             Ok(Decided { mut decision, run }) => {
                 let answer = std::mem::take(&mut decision.answer);
                 self.merged
@@ -162,8 +192,7 @@ impl Work {
                 }
             }
             Err(rejection) => {
-                self.note_discard(&item, &rejection);
-                item.answer(Err(rejection.into()));
+                self.refused.push((item, rejection));
                 Want::Nothing
             }
         }
@@ -190,20 +219,22 @@ impl Work {
         (!empty).then_some(needs)
     }
 
-    /// Mail that can never be consumed is thrown away. A cancellation that overtook its child's start stays: it is
-    /// delivered again until the child exists.
-    fn note_discard(&mut self, item: &Item, rejection: &Rejection) {
-        if let CommandKind::Mail { id, .. } = &item.command.kind
-            && matches!(
-                rejection,
-                Rejection::RunClosed(_)
-                    | Rejection::Stale(_)
-                    | Rejection::AlreadyStarted(_)
-                    | Rejection::LeaseLost(_)
-            )
-        {
-            self.discard.push(*id);
+    /// Are there refusals that rest on what is remembered alone? They may be wrong, and no commit will tell.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.knowledge == Knowledge::Remembered
+            && self.decided.is_empty()
+            && !self.refused.is_empty()
+    }
+
+    /// What the refusals were made on is the truth: answers them, and gives back the mail to throw away.
+    pub fn refuse(&mut self) -> Vec<MailId> {
+        let mut discard = Vec::new();
+        for (item, rejection) in self.refused.drain(..) {
+            discard.extend(dead_mail(&item, &rejection));
+            item.answer(Err(rejection.into()));
         }
+        discard
     }
 
     /// Takes the plan that was wanted.
@@ -236,7 +267,12 @@ impl Work {
         for (item, _) in self.decided.drain(..) {
             item.answer(Err(error.clone()));
         }
+        for (item, _) in self.refused.drain(..) {
+            item.answer(Err(error.clone()));
+        }
         self.merged = Merged::default();
+        // The state may have gone ahead of what is stored.
+        self.base = None;
     }
 
     /// The merged decisions, if there is anything to commit.
@@ -258,20 +294,19 @@ impl Work {
         self.state.as_ref().map_or(self.run, |run| run.origin.root)
     }
 
-    /// Undecided commands that wait for the next batch, and mail to throw away.
-    pub fn leftovers(&mut self) -> (Vec<Item>, Vec<MailId>) {
-        (
-            std::mem::take(&mut self.postponed),
-            std::mem::take(&mut self.discard),
-        )
+    /// Undecided commands that wait for the next batch.
+    pub fn leftovers(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.postponed)
     }
 
-    /// The commands, taken back for another decision: a race was lost.
+    /// The commands, taken back for another decision: a race was lost, or may have been.
     #[must_use]
     pub fn into_items(self) -> Vec<Item> {
+        let refused = self.refused.into_iter().map(|(item, _)| item);
         self.decided
             .into_iter()
             .map(|(item, _)| item)
+            .chain(refused)
             .chain(self.waiting)
             .chain(self.postponed)
             .collect()
@@ -336,6 +371,33 @@ fn remember(payloads: &mut BTreeMap<PayloadId, Arc<serde_json::Value>>, new: &Ne
         && let Ok(value) = new.payload.to_value()
     {
         payloads.insert(id, Arc::new(value));
+    }
+}
+
+/// Mail that can never be consumed is thrown away. A cancellation that overtook its child's start stays: it is delivered
+/// again until the child exists.
+fn dead_mail(item: &Item, rejection: &Rejection) -> Option<MailId> {
+    match &item.command.kind {
+        CommandKind::Mail { id, .. }
+            if matches!(
+                rejection,
+                Rejection::RunClosed(_)
+                    | Rejection::Stale(_)
+                    | Rejection::AlreadyStarted(_)
+                    | Rejection::LeaseLost(_)
+            ) =>
+        {
+            Some(*id)
+        }
+        CommandKind::Mail { .. }
+        | CommandKind::Start(_)
+        | CommandKind::Report(_)
+        | CommandKind::AppendJournal(_)
+        | CommandKind::TaskDue(_)
+        | CommandKind::TimerFired { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::DecideReview(_)
+        | CommandKind::Cancel { .. } => None,
     }
 }
 
