@@ -1,15 +1,13 @@
 //! A chart as text: one row for each step, a bar scaled to the width of the terminal, and what is worth a note.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use fulcrum_proto::workflow::v1::{StepKind, StepStatus};
-use jiff::Timestamp;
 
+use super::scale::Scale;
 use super::shape::{Chart, Lane, Shade, Span};
 use crate::output::safe_text;
 use crate::output::style::{Palette, Tone};
-use crate::output::time;
 use crate::view::word::{Word as _, step_tone};
 
 /// Narrowest and widest bar, in columns.
@@ -18,9 +16,6 @@ const BAR_COLUMNS: std::ops::RangeInclusive<usize> = 16..=100;
 const NAME_COLUMNS_MAX: usize = 36;
 /// Room kept for notes, in columns; longer notes run over.
 const NOTE_COLUMNS: usize = 24;
-/// Least distance between two times on the axis, in columns.
-const TICK_COLUMNS: usize = 12;
-
 const FAILED_ATTEMPT: char = '✗';
 
 fn glyph(shade: Shade) -> (char, Tone, &'static str) {
@@ -252,76 +247,10 @@ fn paint(cells: &[Option<char>], tones: &[Tone], palette: Palette) -> String {
     out
 }
 
-/// Time to columns.
-struct Scale {
-    from: Timestamp,
-    to: Timestamp,
-    columns: usize,
-}
-
-impl Scale {
-    /// The whole, in nanoseconds, at least one, so that a run that took no time has a scale too.
-    fn total(&self) -> u128 {
-        time::between(self.from, self.to).as_nanos().max(1)
-    }
-
-    fn offset(&self, at: Timestamp) -> u128 {
-        time::between(self.from, at).as_nanos().min(self.total())
-    }
-
-    fn column(&self, at: Timestamp) -> usize {
-        let column = self.offset(at) * self.columns as u128 / self.total();
-        usize::try_from(column)
-            .unwrap_or(usize::MAX)
-            .min(self.columns - 1)
-    }
-
-    /// The edges of a column, in nanoseconds times the number of columns, so that nothing is rounded.
-    fn edges(&self, column: usize) -> (u128, u128) {
-        (
-            self.total() * column as u128,
-            self.total() * (column as u128 + 1),
-        )
-    }
-
-    fn touches(&self, span: &Span, column: usize) -> bool {
-        self.column(span.from) == column || self.overlap(span, column) > 0
-    }
-
-    fn overlap(&self, span: &Span, column: usize) -> u128 {
-        let (left, right) = self.edges(column);
-        let scaled = |at| self.offset(at) * self.columns as u128;
-        scaled(span.to)
-            .min(right)
-            .saturating_sub(scaled(span.from).max(left))
-    }
-
-    /// Times at even distances, each standing where its time is.
-    fn axis(&self) -> String {
-        let ticks = (self.columns / TICK_COLUMNS).max(1);
-        let mut axis = String::new();
-        for tick in 0..ticks {
-            let column = self.columns * tick / ticks;
-            let nanos = self.total() * tick as u128 / ticks as u128;
-            let label = format!(
-                "|{}",
-                time::span(Duration::from_nanos(
-                    u64::try_from(nanos).unwrap_or(u64::MAX)
-                ))
-            );
-            let used = axis.chars().count();
-            if column >= used {
-                axis.push_str(&" ".repeat(column - used));
-                axis.push_str(&label);
-            }
-        }
-        axis.chars().take(self.columns).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use fulcrum_proto::workflow::v1::{Run, RunStatus, StepState};
+    use jiff::Timestamp;
     use serde_json::{Value, json};
 
     use super::*;

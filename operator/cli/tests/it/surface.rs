@@ -8,15 +8,7 @@ use crate::program::Program;
 fn help_goes_to_stdout_and_lists_every_command() {
     let ended = Program::new().run(&["--help"]);
     assert_eq!(ended.code, 0);
-    for command in [
-        "dev",
-        "apply",
-        "run",
-        "review",
-        "worker",
-        "context",
-        "completions",
-    ] {
+    for command in ["apply", "run", "review", "worker", "context", "completions"] {
         assert!(
             ended.stdout.contains(&format!("\n  {command} ")),
             "{command} is missing:\n{}",
