@@ -6,6 +6,7 @@ use fulcrum_core::event::ChainHash;
 use fulcrum_core::ids::{CommitId, PayloadId, TaskId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::run::Run;
+use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{Commit, Expected, RequestRecord, RunHead, StoredEvent};
 use fulcrum_core::task::TaskOp;
 use fulcrum_core::time::Timestamp;
@@ -48,6 +49,12 @@ impl Merged {
             .iter()
             .any(|fence| fence.lease.task == task)
             || self.decision.tasks.iter().any(|op| op.task() == task)
+    }
+
+    /// Has a decision been added that answers this request?
+    #[must_use]
+    pub fn answers(&self, key: &RequestKey) -> bool {
+        self.requests.iter().any(|record| record.key == *key)
     }
 
     /// A payload among those about to be stored.

@@ -296,9 +296,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                                         new.reference.id
                                     ),
                                 })?;
-                            work.inputs_mut()
-                                .payloads
-                                .insert(new.reference.id, Arc::new(value));
+                            work.give_payload(new.reference, value);
                         }
                     }
                     for step in needs.joins {

@@ -68,7 +68,6 @@ impl<S: Store, C: Source> Loop for Refresh<S, C> {
     const NAME: &'static str = "refresh";
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
-        self.catalog.refresh_all().await?;
         let watched = self.hub.watched();
         if !watched.is_empty() {
             for head in self.store.heads(&watched).await? {
@@ -81,6 +80,7 @@ impl<S: Store, C: Source> Loop for Refresh<S, C> {
                 );
             }
         }
+        self.catalog.refresh_all().await?;
         Ok(Progress::done(watched.len() as u64))
     }
 }

@@ -1,6 +1,6 @@
 //! What each worker was granted last, so that a lease call whose answer was lost gets the same grants again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use fulcrum_core::ids::WorkerId;
@@ -10,10 +10,19 @@ use fulcrum_core::time::Timestamp;
 /// Workers remembered; beyond it everything is forgotten, and a lost answer costs a lease time.
 const WORKERS_MAX: usize = 16_384;
 
-/// The last granted call of each worker.
+/// Calls remembered of each worker: it may have several under way.
+const CALLS_PER_WORKER_MAX: usize = 8;
+
+/// The last granted calls of each worker.
 #[derive(Debug, Default)]
 pub struct RecentGrants {
-    calls: Mutex<HashMap<WorkerId, (String, Vec<GrantedTask>)>>,
+    calls: Mutex<HashMap<WorkerId, VecDeque<Call>>>,
+}
+
+#[derive(Debug)]
+struct Call {
+    id: String,
+    granted: Vec<GrantedTask>,
 }
 
 impl RecentGrants {
@@ -26,7 +35,12 @@ impl RecentGrants {
         if calls.len() >= WORKERS_MAX && !calls.contains_key(&worker) {
             calls.clear();
         }
-        calls.insert(worker, (call_id, granted.to_vec()));
+        let of_worker = calls.entry(worker).or_default();
+        of_worker.truncate(CALLS_PER_WORKER_MAX - 1);
+        of_worker.push_front(Call {
+            id: call_id,
+            granted: granted.to_vec(),
+        });
     }
 
     /// The grants of this very call that still hold; `None` if the call is new.
@@ -41,13 +55,8 @@ impl RecentGrants {
             return None;
         }
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let (id, granted) = calls.get(&worker)?;
-        (id == call_id).then(|| {
-            granted
-                .iter()
-                .filter(|task| task.deadline > now)
-                .cloned()
-                .collect()
-        })
+        let call = calls.get(&worker)?.iter().find(|call| call.id == call_id)?;
+        let live = call.granted.iter().filter(|task| task.deadline > now);
+        Some(live.cloned().collect())
     }
 }

@@ -22,6 +22,8 @@ use super::item::{Accepted, Item, LaneError};
 
 /// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
 const CACHED_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
+/// Payloads that a cached run keeps parsed.
+const CACHED_PAYLOADS_MAX: usize = 256;
 
 /// How a lane came by what it knows of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub struct Work {
     plan: Option<Arc<Plan>>,
     inputs: Inputs,
     contracts_loaded: bool,
+    large: bool,
     waiting: VecDeque<Item>,
     decided: Vec<(Item, Answer)>,
     refused: Vec<(Item, Rejection)>,
@@ -111,6 +114,7 @@ impl Work {
             plan,
             inputs,
             contracts_loaded: false,
+            large: false,
             waiting: VecDeque::new(),
             decided: Vec::new(),
             refused: Vec::new(),
@@ -137,6 +141,13 @@ impl Work {
     }
 
     fn decide_one(&mut self, item: Item) -> Want {
+        if let Some(request) = &item.request
+            && self.merged.answers(&request.key)
+        {
+            // The same request again: its answer is the first one's, once that is stored.
+            self.postponed.push(item);
+            return Want::Nothing;
+        }
         if let Some(task) = fenced_task(&item.command.kind)
             && self.merged.fences(task)
         {
@@ -167,7 +178,7 @@ impl Work {
         }));
         let Ok(decided) = decided else {
             let problem = "a decision panicked; the log has the place".to_owned();
-            tracing::error!(run = %self.run, command = ?item.command.kind, "a decision panicked");
+            tracing::error!(run = %self.run, "a decision panicked");
             item.answer(Err(LaneError::Store(StoreError::Corrupt {
                 run: self.run,
                 problem,
@@ -252,6 +263,12 @@ impl Work {
     pub fn give_contracts(&mut self, contracts: Contracts) {
         self.inputs.contracts = contracts;
         self.contracts_loaded = true;
+    }
+
+    /// Takes a payload that was needed.
+    pub fn give_payload(&mut self, reference: PayloadRef, value: serde_json::Value) {
+        self.large |= reference.bytes > CACHED_PAYLOAD_BYTES_MAX;
+        self.inputs.payloads.insert(reference.id, Arc::new(value));
     }
 
     /// The inputs, to be filled with what was needed.
@@ -339,9 +356,7 @@ impl Work {
         for new in self.merged.into_payloads() {
             remember(&mut payloads, &new);
         }
-        if payloads.len() > 256 {
-            payloads.clear();
-        }
+        forget_many(&mut payloads, self.large);
         Some(CachedRun {
             run: self.state?,
             head,
@@ -355,13 +370,22 @@ impl Work {
     #[must_use]
     pub fn unchanged(self) -> Option<CachedRun> {
         let (head, snapshot_seq) = self.base?;
+        let mut payloads = self.inputs.payloads;
+        forget_many(&mut payloads, self.large);
         Some(CachedRun {
             run: self.state?,
             head,
             plan: self.plan?,
             snapshot_seq,
-            payloads: self.inputs.payloads,
+            payloads,
         })
+    }
+}
+
+/// Keeps what a cached run remembers small: many values, or one large one, are read again when they are needed.
+fn forget_many(payloads: &mut BTreeMap<PayloadId, Arc<serde_json::Value>>, large: bool) {
+    if large || payloads.len() > CACHED_PAYLOADS_MAX {
+        payloads.clear();
     }
 }
 
@@ -442,10 +466,11 @@ fn lease_of(kind: &CommandKind) -> Option<Lease> {
     match kind {
         CommandKind::Report(report) => Some(report.lease),
         CommandKind::AppendJournal(append) => Some(append.lease),
-        CommandKind::TaskDue(due) => due.seen.lease_nonce.map(|nonce| Lease {
+        // A task that was never granted has no nonce, and its fence the nil one.
+        CommandKind::TaskDue(due) => Some(Lease {
             task: due.seen.task,
             seq: due.seen.lease_seq,
-            nonce,
+            nonce: due.seen.lease_nonce.unwrap_or_default(),
         }),
         CommandKind::Start(_)
         | CommandKind::TimerFired { .. }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::event::{Activity, Envelope, Event, Grant, RunStarted, StepKey};
+use crate::event::{Activity, Actor, Envelope, Event, Grant, RunStarted, StepKey};
 use crate::failure::Failure;
 use crate::ids::RunId;
 use crate::payload::PayloadRef;
@@ -92,7 +92,7 @@ impl Run {
                 let state = self.close(step, StepStatus::Completed, envelope);
                 state.output = *output;
                 state.failure = None;
-                take_grant(state, grant.as_ref());
+                take_grant(state, grant.as_ref(), &envelope.actor);
             }
             Event::AttemptFailed {
                 step,
@@ -104,7 +104,7 @@ impl Run {
                 state.attempt = attempt + 1;
                 state.failure = Some(failure.clone());
                 state.retry_at = Some(*retry_at);
-                take_grant(state, grant.as_ref());
+                take_grant(state, grant.as_ref(), &envelope.actor);
             }),
             Event::LeaseExpired {
                 step,
@@ -122,7 +122,9 @@ impl Run {
                 grant,
             } => {
                 self.fail(step, failure, *handled, envelope);
-                self.touch(step, envelope, |state| take_grant(state, grant.as_ref()));
+                self.touch(step, envelope, |state| {
+                    take_grant(state, grant.as_ref(), &envelope.actor)
+                });
             }
             Event::StepCancelled { step } => {
                 self.close(step, StepStatus::Cancelled, envelope);
@@ -190,7 +192,7 @@ impl Run {
             }
             Event::StepParked { step, grant } => self.touch(step, envelope, |state| {
                 state.parked = true;
-                take_grant(state, Some(grant));
+                take_grant(state, Some(grant), &envelope.actor);
             }),
             Event::StepResumed { step } => self.touch(step, envelope, |state| state.parked = false),
             Event::StepTimedOut { step } => {
@@ -295,8 +297,9 @@ impl Run {
     }
 }
 
-fn take_grant(state: &mut StepState, grant: Option<&Grant>) {
-    if let Some(grant) = grant {
+/// Only a worker's own report counts as reported: a lease that the controller ended is lost to a late report.
+fn take_grant(state: &mut StepState, grant: Option<&Grant>, actor: &Actor) {
+    if let (Some(grant), Actor::Worker(_)) = (grant, actor) {
         state.reported = Some(grant.clone());
     }
 }
