@@ -37,7 +37,7 @@ impl Ports {
         let blocks = (FREE_TO - FREE_FROM) / COUNT;
         // Without randomness two searches may meet, and one of them says that a port is taken.
         let mut seed = [0; 2];
-        drop(getrandom::fill(&mut seed));
+        let _ = getrandom::fill(&mut seed);
         let first = u16::from_ne_bytes(seed) % blocks;
         let bases = (0..blocks).map(|n| FREE_FROM + (first + n) % blocks * COUNT);
         let mut last = None;

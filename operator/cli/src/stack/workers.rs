@@ -30,6 +30,8 @@ pub struct Worker {
     name: &'static str,
     task: JoinHandle<Result<(), String>>,
     stop: CancellationToken,
+    /// Has `task` been awaited to its end?
+    over: bool,
 }
 
 impl Worker {
@@ -87,7 +89,12 @@ impl Worker {
     {
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(stop.clone()));
-        Self { name, task, stop }
+        Self {
+            name,
+            task,
+            stop,
+            over: false,
+        }
     }
 
     /// Waits until the controller sees it and what it offers.
@@ -110,13 +117,18 @@ impl Worker {
             seen = tokio::time::timeout(JOIN_PATIENCE, seen) => {
                 seen.unwrap_or_else(|_| Err(StackError::server(self.name, "was not seen by the controller in time", "")))
             }
-            ended = &mut self.task => Err(ended_early(self.name, ended)),
+            ended = &mut self.task => {
+                self.over = true;
+                Err(ended_early(self.name, ended))
+            }
         }
     }
 
     /// Resolves when it ends by itself, which it should not.
     pub async fn ended(&mut self) -> StackError {
-        ended_early(self.name, (&mut self.task).await)
+        let ended = (&mut self.task).await;
+        self.over = true;
+        ended_early(self.name, ended)
     }
 
     /// Tells it to end and does not wait: it never came to work.
@@ -128,6 +140,10 @@ impl Worker {
     /// Lets its tasks end, and ends it.
     pub async fn stop(self) {
         self.stop.cancel();
+        // A task that was awaited to its end must not be awaited again.
+        if self.over {
+            return;
+        }
         match self.task.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(worker = self.name, error, "ended with an error"),

@@ -1,7 +1,5 @@
 //! A run.
 
-use std::collections::BTreeMap;
-
 use fulcrum_proto::workflow::v1::{Run, RunStatus};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -55,9 +53,6 @@ pub struct RunView {
     /// Its owner's key.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub idempotency_key: String,
-    /// Its labels.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
     /// Its trace.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trace_id: String,
@@ -90,7 +85,6 @@ impl From<&Run> for RunView {
             parent_run_id: run.parent_run_id.clone(),
             parent_step_key: run.parent_step_key.clone(),
             idempotency_key: run.idempotency_key.clone(),
-            labels: run.labels.clone().into_iter().collect(),
             trace_id: run.trace_id.clone(),
             version: run.version,
             steps: run.steps.iter().map(StepView::from).collect(),
@@ -179,12 +173,6 @@ impl Page for RunView {
         add("closed", self.closed_at.map(time::instant));
         add("took", self.took());
         add("key", Some(self.idempotency_key.clone()));
-        let labels: Vec<_> = self
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        add("labels", Some(labels.join(" ")));
         add(
             "parent",
             Some(

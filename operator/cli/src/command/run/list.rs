@@ -14,12 +14,12 @@ const PAGE: usize = 1000;
 /// List runs, newest first
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A filter is CEL over workflow, status, started_at, closed_at, parent_run_id and labels.
+A filter is CEL over what is indexed: workflow, status, parent_run_id, started_at, joined with &&.
 
 Examples:
   fulcrum run list --status failed
   fulcrum run list --workflow onboarding --limit 500 -o json
-  fulcrum run list --filter 'labels.campaign == \"spring\" && status == \"running\"'
+  fulcrum run list --filter 'status in [\"failed\", \"cancelled\"] && started_at >= timestamp(\"2026-11-01T00:00:00Z\")'
   fulcrum run list -q --status running | xargs -n1 fulcrum run cancel --reason 'wrong list'")]
 pub struct List {
     /// Only runs of this workflow
@@ -118,12 +118,12 @@ mod tests {
         let list = List {
             workflow: Some("a\" || true".to_owned()),
             status: Some(Status::Failed),
-            filter: Some("labels.x == 'y'".to_owned()),
+            filter: Some("parent_run_id == 'y'".to_owned()),
             limit: 1,
         };
         assert_eq!(
             list.filter(),
-            r#"workflow == "a\" || true" && status == "failed" && (labels.x == 'y')"#
+            r#"workflow == "a\" || true" && status == "failed" && (parent_run_id == 'y')"#
         );
     }
 

@@ -1,6 +1,5 @@
 //! `fulcrum run start`
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -58,10 +57,6 @@ pub struct Start {
     #[arg(long, value_name = "TITLE", requires = "csv")]
     key_column: Option<String>,
 
-    /// Label of the run, as often as needed
-    #[arg(short, long, value_name = "NAME=VALUE", value_parser = label)]
-    label: Vec<(String, String)>,
-
     /// Wait for the end; the exit code tells how it ended
     #[arg(short, long)]
     wait: bool,
@@ -69,13 +64,6 @@ pub struct Start {
     /// Wait for the end, showing what happens
     #[arg(short, long, conflicts_with = "csv")]
     follow: bool,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        Some(_) | None => Err("a label is NAME=VALUE".to_owned()),
-    }
 }
 
 impl Start {
@@ -109,12 +97,7 @@ impl Start {
             definition,
             input,
             idempotency_key,
-            labels: self.labels(),
         }
-    }
-
-    fn labels(&self) -> HashMap<String, String> {
-        self.label.iter().cloned().collect()
     }
 
     async fn one(&self, session: &Session, spec: RunSpec) -> Result<Exit, CliError> {
