@@ -62,6 +62,24 @@ impl Waker {
     }
 }
 
+/// Bytes of inputs in one answer; the message must have room for journals, too. What is over is kept for the worker's
+/// next call.
+const ANSWER_INPUT_BYTES_MAX: u64 = 6 << 20;
+
+/// How many of these tasks fit into one answer. The first always does.
+fn fitting<'t>(tasks: impl Iterator<Item = &'t GrantedTask>, slots: u32) -> usize {
+    let mut room = Some(ANSWER_INPUT_BYTES_MAX);
+    let fits = |(n, task): &(usize, &GrantedTask)| {
+        room = room.and_then(|room| room.checked_sub(u64::from(task.input.bytes)));
+        *n == 0 || room.is_some()
+    };
+    tasks
+        .take(slots as usize)
+        .enumerate()
+        .take_while(fits)
+        .count()
+}
+
 /// A parked lease call.
 #[derive(Debug)]
 pub struct Poll {
@@ -180,7 +198,7 @@ impl<S: Store> Dispatcher<S> {
             Some(mut tasks) => {
                 let now = self.clock.now();
                 tasks.retain(|task| task.deadline > now);
-                let keep = tasks.split_off(tasks.len().min(poll.slots as usize));
+                let keep = tasks.split_off(fitting(tasks.iter(), poll.slots));
                 let worker = poll.worker;
                 if tasks.is_empty() {
                     self.polls.push_back(poll);
@@ -230,9 +248,7 @@ impl<S: Store> Dispatcher<S> {
         let mut parked = VecDeque::with_capacity(self.polls.len());
         for poll in self.polls.drain(..) {
             let tasks: Vec<GrantedTask> = match granted.get_mut(&poll.worker) {
-                Some(queue) => queue
-                    .drain(..queue.len().min(poll.slots as usize))
-                    .collect(),
+                Some(queue) => queue.drain(..fitting(queue.iter(), poll.slots)).collect(),
                 None => Vec::new(),
             };
             if tasks.is_empty() {

@@ -15,6 +15,9 @@ use fulcrum_proto::workflow::v1 as wire;
 use super::{failure, payload, time};
 use crate::identity::{IdentityId, Role};
 
+/// Bytes of payloads in one answer. Below `server.message_out_bytes_max`, with room for everything else.
+const ANSWER_PAYLOAD_BYTES_MAX: u64 = 7 << 20;
+
 /// How much of a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
@@ -27,16 +30,47 @@ pub enum Detail {
 /// Payloads by id, for [`run`].
 pub type Payloads = BTreeMap<PayloadId, Payload>;
 
-/// The payloads that showing a run needs.
+/// The payloads that showing a run needs, as far as an answer has room for them: its output first, then its input, then
+/// the outputs of its steps.
 #[must_use]
 pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
-    let mut references: Vec<PayloadRef> = run.origin.input.into_iter().chain(run.output).collect();
+    let mut references: Vec<PayloadRef> = run.output.into_iter().chain(run.origin.input).collect();
     if detail == Detail::Steps {
         references.extend(run.steps.iter().filter_map(|step| step.output));
     }
+    let mut room = Room::default();
+    references.retain(|reference| room.take(*reference));
     references.sort_unstable();
     references.dedup();
     references
+}
+
+/// What is left of the room for payloads in one answer. The same payload takes its bytes each time that it is shown.
+struct Room(u64);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(ANSWER_PAYLOAD_BYTES_MAX)
+    }
+}
+
+impl Room {
+    fn take(&mut self, reference: PayloadRef) -> bool {
+        let rest = self.0.checked_sub(u64::from(reference.bytes));
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// The payload, if there is room for it.
+    fn show(
+        &mut self,
+        payloads: &Payloads,
+        reference: Option<PayloadRef>,
+    ) -> Option<common::Payload> {
+        let shown = payloads.get(&reference?.id)?;
+        self.take(reference?)
+            .then(|| payload::payload(shown.clone()))
+    }
 }
 
 /// A run for the wire, in full; with its steps if its plan is given, which tells what kind a closed step was.
@@ -48,7 +82,9 @@ pub fn run(
     payloads: &Payloads,
     plan: Option<&Plan>,
 ) -> wire::Run {
-    let find = |reference: Option<PayloadRef>| find(payloads, reference);
+    let mut room = Room::default();
+    let output = room.show(payloads, run.output);
+    let input = room.show(payloads, run.origin.input);
     let mut steps: Vec<&StepState> = if plan.is_some() {
         run.steps.iter().collect()
     } else {
@@ -57,12 +93,15 @@ pub fn run(
     steps.sort_by_key(|step| step.opened_seq);
     let steps = steps
         .into_iter()
-        .map(|state| step(run, state, payloads, plan))
+        .map(|state| {
+            let output = room.show(payloads, state.output);
+            step(run, state, output, plan)
+        })
         .collect();
     let origin = &run.origin;
     wire::Run {
-        input: find(origin.input),
-        output: find(run.output),
+        input,
+        output,
         failure: run
             .failure
             .as_ref()
@@ -155,7 +194,12 @@ fn waiting_for(run: &Run) -> String {
     texts.join("; ")
 }
 
-fn step(run: &Run, state: &StepState, payloads: &Payloads, plan: Option<&Plan>) -> wire::StepState {
+fn step(
+    run: &Run,
+    state: &StepState,
+    output: Option<common::Payload>,
+    plan: Option<&Plan>,
+) -> wire::StepState {
     let planned = plan
         .and_then(|plan| plan.at(&state.key.path))
         .map(|node| &node.step.kind);
@@ -179,7 +223,7 @@ fn step(run: &Run, state: &StepState, payloads: &Payloads, plan: Option<&Plan>) 
         waiting_for: run.waiting_for(&state.key).unwrap_or_default(),
         started_at: Some(time::instant(state.opened_at)),
         finished_at: state.closed_at.map(time::instant),
-        output: find(payloads, state.output),
+        output,
         failure: state.failure.as_ref().map(failure::failure),
         capability,
         worker_id: worker.unwrap_or_default(),
@@ -240,8 +284,4 @@ fn activity_kind(activity: &Activity) -> wire::StepKind {
         Activity::Foreach(_) => wire::StepKind::Foreach,
         Activity::Child { .. } => wire::StepKind::Run,
     }
-}
-
-fn find(payloads: &Payloads, reference: Option<PayloadRef>) -> Option<common::Payload> {
-    payloads.get(&reference?.id).cloned().map(payload::payload)
 }
