@@ -14,7 +14,7 @@ use fulcrum_proto::workflow::v1::definition_service_server::DefinitionService;
 use fulcrum_store::PgStore;
 use fulcrum_store::catalog::{Applied, NewDefinition, Page, StoredDefinition};
 use serde_json::Value;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::caller::caller;
 use super::convert::time;
@@ -105,10 +105,19 @@ impl Definitions {
         request: wire::ApplyDefinitionRequest,
     ) -> Result<wire::ApplyDefinitionResponse, Fault> {
         let namespace = self.namespace(caller, &request.namespace).await?;
-        let (definition, hash) = self
+        let checked = self
             .check(&namespace, &request.source, request.allow_unregistered)
-            .await?
-            .map_err(|problems| invalid(&problems))?;
+            .await?;
+        let (definition, hash) = match checked {
+            Ok(checked) => checked,
+            Err(problems) => {
+                return Ok(wire::ApplyDefinitionResponse {
+                    definition: None,
+                    diagnostics: problems.iter().map(diagnostic).collect(),
+                    created: false,
+                });
+            }
+        };
         let canonical = canonical_json(
             &serde_json::to_value(&definition).map_err(|error| Fault::internal(&error))?,
         );
@@ -355,35 +364,6 @@ fn diagnostic(problem: &Diagnostic) -> wire::Diagnostic {
         path: problem.path.clone(),
         severity: wire::Severity::Error.into(),
     }
-}
-
-/// All problems at once, each a field violation at `line:column`.
-fn invalid(problems: &[Diagnostic]) -> Fault {
-    let count = problems.len();
-    let first = problems
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let message = if count == 1 {
-        first
-    } else {
-        format!("{first} (and {} more)", count - 1)
-    };
-    let mut fault = Fault::new(
-        Code::InvalidArgument,
-        ErrorReason::DefinitionInvalid,
-        message,
-    );
-    fault.fields = problems
-        .iter()
-        .map(|p| {
-            (
-                format!("{}:{}", p.line, p.column),
-                format!("{} [{}] {}", p.message, p.code, p.path),
-            )
-        })
-        .collect();
-    fault
 }
 
 fn not_text() -> Fault {
