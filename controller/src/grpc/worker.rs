@@ -250,7 +250,8 @@ impl Workers {
         };
         Ok(self
             .engine
-            .report(worker, token, outcome, trace::current())
+            // A call hands in reports of many runs, so its trace is none of theirs: each has the trace of its run.
+            .report(worker, token, outcome, None)
             .await?)
     }
 
