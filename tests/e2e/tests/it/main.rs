@@ -1,5 +1,13 @@
 //! Scenarios on real processes. Each starts what it needs, and nothing is shared between them.
 
+mod bad_input;
 mod crash;
+mod crew;
 mod ending;
+mod journal;
+mod kinds;
 mod onboarding;
+mod python;
+mod stage;
+mod story;
+mod traces;
