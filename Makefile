@@ -2,7 +2,7 @@
 # Each target is one line here and one script in scripts/, so that nothing depends on make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo clean-demo fmt lint deny sqlx-prepare
+.PHONY: help setup build test demo bench clean-demo fmt lint deny sqlx-prepare
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ test: ## Set up, lint, build and run every test
 
 demo: ## Set up, build and run the onboarding example
 	@scripts/demo onboarding
+
+bench: setup ## Measure runs beside the floor of the database (builds optimised; about five minutes)
+	@SQLX_OFFLINE=true cargo build --release --locked -p fulcrum-controller -p fulcrum-load
+	@FULCRUM_PG_BIN=$$(scripts/pg-bin) target/release/fulcrum-load run
 
 clean-demo: ## Forget the data of earlier demos
 	@scripts/clean-demo

@@ -12,6 +12,8 @@ const SECRETS: [(&str, &str); 1] = [("database", "url")];
 /// # Errors
 /// When a source cannot be read.
 pub fn print(sources: &Sources) -> Result<String, ConfigError> {
+    // What would not start is not printed as if it would.
+    super::load(sources)?;
     let mut dict: Dict = figment(sources)?
         .extract()
         .map_err(|error| ConfigError::Unreadable(vec![error.to_string()]))?;
