@@ -36,7 +36,7 @@ async fn a_client_in_python_starts_a_run_and_follows_it_to_its_result() -> anyho
         let code = output.status.code();
         anyhow::ensure!(
             code != Some(NO_PYTHON),
-            "this machine needs Python with venv; scripts/setup installs it: {said}"
+            "this machine needs Python with venv; `scripts/setup --for-tests` installs it: {said}"
         );
         anyhow::Ok((code, String::from_utf8(output.stdout)?, said))
     };
