@@ -13,7 +13,7 @@ use tonic_health::server::HealthReporter;
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
 use crate::foundation::{Foundation, FoundationError};
-use crate::grpc::registration::{NoteSeen, Registrations};
+use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
 use crate::grpc::{meta, page::PageKey};
 use crate::http::{Readiness, probes};
@@ -158,7 +158,7 @@ impl Controller {
             server: config.server.clone(),
             limits: config.limits,
             token_life: config.identity.join_token_life(),
-            silence_max: Millis(config.lease.heartbeat_ms * 3),
+            silence_max: Millis(SEEN_GRAIN_MS + config.lease.heartbeat_ms * 3),
             polls_end: tasks.begins(Stage::Polls),
         };
         let (health, main_routes) = services::main_listener(&shared)?;

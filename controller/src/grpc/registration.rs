@@ -217,6 +217,10 @@ impl Registrations {
     }
 }
 
+/// The store leaves a worker's `last_seen_at` alone when it is younger (`workers_seen.sql`), so it may be so much behind,
+/// in milliseconds.
+pub const SEEN_GRAIN_MS: u64 = 20_000;
+
 /// Writes who was seen since the last tick.
 pub struct NoteSeen(pub Arc<Registrations>);
 
