@@ -1,7 +1,7 @@
 //! The example `examples/onboarding` on processes of its own: 200 customers, and what must be true once each of them was
 //! welcomed, whatever happened meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -116,10 +116,11 @@ impl Onboarding {
     }
 
     /// Once all runs are closed: each customer is in the CRM, was billed once and welcomed once, and every timeline tells
-    /// so and holds.
-    pub async fn check(&self, runs: &[String]) -> anyhow::Result<()> {
+    /// so and holds. Gives how often each kind of event happened.
+    pub async fn check(&self, runs: &[String]) -> anyhow::Result<BTreeMap<String, usize>> {
         let api = &self.stack.api;
         anyhow::ensure!(runs.len() == self.customers.len());
+        let mut happened = BTreeMap::new();
         for (run_id, customer) in runs.iter().zip(&self.customers) {
             let run = api.run(run_id).await?;
             anyhow::ensure!(
@@ -148,6 +149,9 @@ impl Onboarding {
                     .is_some_and(|last| last.kind == "RunCompleted"),
                 "{run_id} goes on"
             );
+            for event in events {
+                *happened.entry(event.kind).or_default() += 1;
+            }
         }
 
         let emails: BTreeSet<&str> = self
@@ -187,7 +191,7 @@ impl Onboarding {
         for name in ["contacts", "invoices", "billed_customers"] {
             anyhow::ensure!(counts[name] == emails.len(), "{name}: {counts}");
         }
-        Ok(())
+        Ok(happened)
     }
 
     /// To whom mails went, one entry for each mail.

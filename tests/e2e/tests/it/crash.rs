@@ -27,7 +27,11 @@ async fn nothing_is_lost_or_done_twice_when_each_process_is_killed_in_the_middle
     scene.stack.postgres.up()?;
 
     scene.closed(scene.customers()).await;
-    scene.check(&runs).await?;
+    let happened = scene.check(&runs).await?;
+    assert!(
+        happened.contains_key("LeaseExpired"),
+        "no kill cut off any work: {happened:?}"
+    );
     let controller = &mut scene.stack.controllers[0].program;
     assert_eq!(
         controller.ended(),

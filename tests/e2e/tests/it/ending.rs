@@ -1,6 +1,7 @@
-//! Every program ends when it is asked to.
+//! Every program ends when it is asked to, and finishes what it began.
 
 use fulcrum_e2e::stack::Stack;
+use fulcrum_e2e::wait;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -27,6 +28,40 @@ async fn a_workflow_runs_and_every_program_ends_well_when_asked_to() -> anyhow::
         controller.terminate().await?.success(),
         "{}",
         controller.log()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_is_asked_to_end_first_finishes_its_task() -> anyhow::Result<()> {
+    let stack = Stack::start().await?;
+    let connector = "capabilities:\n  - { name: a.nap, effect: outward, script: { argv: [/bin/sleep, '2'], stdout: text } }\n";
+    let mut connector = stack.connector("connector", 0, connector).await?;
+    stack
+        .api
+        .apply("workflow: nap\nsteps:\n  - { id: nap, call: a.nap, with: {} }\n")
+        .await?;
+    let run = stack.api.start("nap", &Value::Null).await?;
+    wait::until("the nap has begun", || async {
+        let leased = stack
+            .postgres
+            .value("select count(*) from tasks where state = 'leased'")?;
+        anyhow::ensure!(leased == "1", "{leased} tasks are leased");
+        Ok(())
+    })
+    .await;
+
+    assert!(
+        connector.terminate().await?.success(),
+        "{}",
+        connector.log()
+    );
+    stack.api.output(&run).await;
+    let events = stack.api.events(&run).await?;
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert!(
+        !kinds.contains(&"LeaseExpired") && !kinds.contains(&"AttemptFailed"),
+        "{kinds:?}"
     );
     Ok(())
 }

@@ -11,3 +11,4 @@ mod python;
 mod stage;
 mod story;
 mod traces;
+mod two_controllers;
