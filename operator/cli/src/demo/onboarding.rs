@@ -183,7 +183,6 @@ impl Scene<'_> {
             definition: Some(Definition::Workflow(WORKFLOW.to_owned())),
             input: Some(payload::from_json(&row.input)),
             idempotency_key: row.key,
-            ..RunSpec::default()
         };
         let begun = Instant::now();
         let started = batch::start(connection, rows.into_iter().map(spec).collect()).await?;
