@@ -293,3 +293,24 @@ async fn the_controller_acts_on_a_task_only_while_it_is_due() {
     let late = flush(fenced(run(2), granted.lease)).await;
     assert_eq!(late, CommitOutcome::LeaseLost(vec![granted.lease]));
 }
+
+#[tokio::test]
+async fn a_parked_task_without_a_limit_of_time_gets_none() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let started = vec![start_with_task(run(1), "crm.read")];
+    store.flush(started).await.unwrap();
+    let claims = [request("crm.read", 1)];
+    let lease = Millis::from_secs(30);
+    let first = store.claim(&claims, lease).await.unwrap().remove(0);
+    let task = first.lease.task;
+    for op in [TaskOp::Park { task }, TaskOp::Resume { task }] {
+        let head = store.heads(&[run(1)]).await.unwrap().remove(0);
+        let mut commit = next(&head);
+        commit.tasks.push(op);
+        let outcomes = store.flush(vec![commit]).await.unwrap().outcomes;
+        assert_eq!(outcomes, [CommitOutcome::Committed]);
+    }
+    let second = store.claim(&claims, lease).await.unwrap().remove(0);
+    assert_eq!((first.close_by, second.close_by), (None, None));
+}
