@@ -368,7 +368,6 @@ pub fn spec(workflow: &str, input: &Value, key: &str) -> RunSpec {
         definition: Some(Which::Workflow(workflow.to_owned())),
         input: Some(from_json(input)),
         idempotency_key: key.to_owned(),
-        ..RunSpec::default()
     }
 }
 
