@@ -16,6 +16,7 @@ use tonic::Code;
 
 use super::convert::{contract, time};
 use super::enrolment;
+use super::worker::REPORT_BATCH_MAX;
 use crate::PgEngine;
 use crate::config::LeaseConfig;
 use crate::identity::csr::RequestedKey;
@@ -34,8 +35,6 @@ const LABEL_BYTES_MAX: usize = 63;
 const SDK_VERSION_BYTES_MAX: usize = 64;
 /// Tasks that one worker runs at once.
 const SLOTS_MAX: u32 = 1_000;
-/// Reports in one call, and leases in one heartbeat, that workers are told to stay within.
-const REPORT_BATCH_MAX: u32 = 100;
 
 /// What a worker serves.
 #[derive(Debug, Clone)]
@@ -208,7 +207,7 @@ impl Registrations {
             limits: Some(wire::WorkerLimits {
                 payload_bytes_max: u64::from(limits.payload_bytes_max),
                 lease_batch_max: limits.lease_batch_max,
-                report_batch_max: REPORT_BATCH_MAX,
+                report_batch_max: REPORT_BATCH_MAX as u32,
                 lease_wait_max: Some(time::span(Millis(self.limits.long_poll_max_ms))),
                 journal_operations_max: limits.journal_operations_max,
             }),

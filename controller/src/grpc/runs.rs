@@ -34,7 +34,7 @@ const START_WAIT_MAX: Duration = Duration::from_secs(50);
 /// Longest idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 /// Longest reason of a cancellation, in bytes.
-const REASON_BYTES_MAX: usize = 4_096;
+const REASON_BYTES_MAX: usize = 1_024;
 /// Longest name of a signal, in bytes.
 const SIGNAL_BYTES_MAX: usize = 128;
 

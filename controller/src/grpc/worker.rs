@@ -22,11 +22,11 @@ use crate::server::fault::Fault;
 use crate::{PgEngine, grpc::caller};
 
 /// Reports in one call.
-const REPORT_BATCH_MAX: usize = 256;
+pub(super) const REPORT_BATCH_MAX: usize = 100;
 /// Operations in one append.
 const JOURNAL_BATCH_MAX: usize = 100;
 /// Leases in one heartbeat.
-const HEARTBEAT_BATCH_MAX: usize = 4_096;
+const HEARTBEAT_BATCH_MAX: usize = 1_000;
 /// Longest id of a lease call, in bytes.
 const CALL_ID_BYTES_MAX: usize = 64;
 /// Longest wait of a lease call.

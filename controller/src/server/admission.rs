@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fulcrum_proto::common::v1::ErrorReason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Code;
 
 use super::fault::Fault;
 use super::limits::ServerLimits;
@@ -41,12 +42,9 @@ impl Admission {
         };
         Arc::clone(permits).try_acquire_owned().map_err(|_| {
             let message = format!("the controller has reached `{limit}`");
-            Fault::unavailable(
-                ErrorReason::Overloaded,
-                message,
-                jitter::around(COME_AGAIN, 50),
-            )
-            .fact("limit", limit)
+            Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, message)
+                .retry_after(jitter::around(COME_AGAIN, 50))
+                .fact("limit", limit)
         })
     }
 }

@@ -102,7 +102,7 @@ impl From<Rejection> for Fault {
                     .fact("actual", actual.to_string())
             }
             Rejection::JournalConflict { .. } => Fault::new(
-                Code::InvalidArgument,
+                Code::FailedPrecondition,
                 ErrorReason::JournalInputChanged,
                 text,
             ),
