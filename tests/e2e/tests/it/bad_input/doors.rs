@@ -56,9 +56,11 @@ async fn a_certificate_of_another_authority_opens_nothing() -> anyhow::Result<()
         ),
         Err(error) => error.to_string(),
     };
+    // The server sends its alert and closes; a client that is still writing may meet the closed socket first.
+    let ended = ["UnknownCA", "BrokenPipe", "ConnectionReset"];
     assert!(
-        refused.contains("UnknownCA"),
-        "the alert says what is wrong: {refused}"
+        ended.iter().any(|sign| refused.contains(sign)),
+        "the connection is ended: {refused}"
     );
 
     // It serves everybody else as before.
