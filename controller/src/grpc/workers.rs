@@ -243,7 +243,6 @@ impl WorkerAdmin {
             enrolled_at: Some(time::instant(identity.created_at)),
             last_seen_at: registered.map(|r| time::instant(r.last_seen_at)),
             certificate_expires_at: Some(time::instant(identity.not_after)),
-            leased_tasks: 0,
             slots: registered.map_or(0, |r| r.slots),
         }
     }

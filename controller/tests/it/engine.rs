@@ -32,6 +32,8 @@ use uuid::Uuid;
 const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
 const WORKER: WorkerId = WorkerId(Uuid::from_u128(2));
 
+const BIRTH: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
 struct Table {
     definitions: BTreeMap<DefinitionHash, Definition>,
     newest: BTreeMap<String, DefinitionHash>,
@@ -65,6 +67,14 @@ struct World {
 }
 
 fn world(sources: &[&str]) -> World {
+    let store = Arc::new(ReferenceStore::new(BIRTH));
+    // The reference store's clock stands still unless it is moved.
+    tokio::spawn(keep_time(Arc::clone(&store)));
+    world_on(store, sources)
+}
+
+/// Another controller on the same database.
+fn world_on(store: Arc<ReferenceStore>, sources: &[&str]) -> World {
     let limits = Limits::default();
     let mut table = Table {
         definitions: BTreeMap::new(),
@@ -86,7 +96,6 @@ fn world(sources: &[&str]) -> World {
         table.definitions.insert(hash, definition);
     }
     let newest = table.newest.clone();
-    let now = Timestamp::from_millis(1_795_000_000_000);
     let options = EngineOptions {
         lanes: LanesConfig {
             count: 2,
@@ -113,10 +122,7 @@ fn world(sources: &[&str]) -> World {
         limits,
     };
     let tasks = Tasks::default();
-    let store = Arc::new(ReferenceStore::new(now));
-    let clock = Arc::new(DatabaseClock::new(now, monotonic()));
-    // The reference store's clock stands still unless it is moved.
-    tokio::spawn(keep_time(Arc::clone(&store)));
+    let clock = Arc::new(DatabaseClock::new(BIRTH, monotonic()));
     let engine = start(
         store,
         table,
@@ -277,6 +283,36 @@ async fn a_report_is_accepted_once_and_a_lost_lease_changes_nothing() {
         "7 + 1: the first report counted"
     );
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_controller_that_fell_behind_reads_again_before_it_refuses() {
+    let first = world(&[THREE_STEPS]);
+    let second = world_on(Arc::clone(&first.engine.store), &[THREE_STEPS]);
+    let run = first.start("three", json!({"n": 1}), None).await;
+    let run = run.expect("started").run();
+    // The second controller takes the run a step further than the first one remembers it.
+    let a = second.lease("test.echo", 1).await;
+    second
+        .complete(&a[0], json!({"n": 1}))
+        .await
+        .expect("accepted");
+    let b = second.lease("test.echo", 1).await;
+    first
+        .complete(&b[0], json!({"n": 2}))
+        .await
+        .expect("the step is open, whatever the first controller remembers");
+    let c = first.lease("test.echo", 1).await;
+    second
+        .complete(&c[0], json!({"n": 3}))
+        .await
+        .expect("accepted");
+    assert_eq!(
+        first.closed(run).await,
+        (RunStatus::Completed, json!({"n": 3}))
+    );
+    second.end().await;
+    first.end().await;
 }
 
 #[tokio::test]

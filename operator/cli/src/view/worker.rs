@@ -42,8 +42,6 @@ pub struct WorkerView {
     /// When its certificate expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_expires_at: Option<Timestamp>,
-    /// Tasks it holds.
-    pub leased_tasks: u32,
     /// Tasks it runs at once.
     pub slots: u32,
     #[serde(skip)]
@@ -66,7 +64,6 @@ impl From<&Worker> for WorkerView {
             enrolled_at: time::from_proto(worker.enrolled_at.as_ref()),
             last_seen_at: time::from_proto(worker.last_seen_at.as_ref()),
             certificate_expires_at: time::from_proto(worker.certificate_expires_at.as_ref()),
-            leased_tasks: worker.leased_tasks,
             slots: worker.slots,
             state_code: worker.state(),
             now: None,
@@ -96,7 +93,7 @@ impl Row for WorkerView {
         "WORKER",
         "KIND",
         "STATE",
-        "BUSY",
+        "SLOTS",
         "SEEN",
         "CERT EXPIRES",
         "OFFERS",
@@ -112,7 +109,7 @@ impl Row for WorkerView {
             Cell::from(&self.name),
             self.kind.into(),
             Cell::toned(tone, self.state),
-            format!("{}/{}", self.leased_tasks, self.slots).into(),
+            self.slots.to_string().into(),
             self.when(self.last_seen_at).into(),
             self.when(self.certificate_expires_at).into(),
             self.capabilities.join(" ").into(),
