@@ -97,9 +97,12 @@ impl Installation {
             format: SourceFormat::Yaml.into(),
             ..ApplyDefinitionRequest::default()
         };
-        client::definitions(self.channel.clone())
+        let answer = client::definitions(self.channel.clone())
             .apply_definition(request)
-            .await?;
+            .await?
+            .into_inner();
+        // Until the worker has registered, its capability is unknown.
+        anyhow::ensure!(answer.definition.is_some(), "{:?}", answer.diagnostics);
         Ok(())
     }
 }
