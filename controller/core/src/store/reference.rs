@@ -4,6 +4,7 @@
 //! mutex; no call waits for anything, so its futures are ready at once.
 
 mod flush;
+pub mod looking;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use crate::store::join::JoinState;
 use crate::store::ops::{
     Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from,
 };
-use crate::store::{FlushReport, Store, StoreError};
+use crate::store::{FlushReport, Loaded, Since, Store, StoreError};
 use crate::task::{NewTask, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
 
@@ -126,12 +127,16 @@ impl State {
         nonce_from(self.nonces)
     }
 
-    fn load(&self, run: RunId) -> Option<LoadedRun> {
+    fn load(&self, run: RunId, since: Since) -> Option<LoadedRun> {
         let stored = self.runs.get(&run)?;
-        let after = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let snapshot = match since {
+            Since::Snapshot => stored.snapshot.clone(),
+            Since::Birth => None,
+        };
+        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         Some(LoadedRun {
             head: stored.head.clone(),
-            snapshot: stored.snapshot.clone(),
+            snapshot,
             events: stored
                 .events
                 .iter()
@@ -173,9 +178,9 @@ impl Store for ReferenceStore {
         Ok(self.lock().flush(batch))
     }
 
-    async fn load(&self, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, StoreError> {
+    async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {
         let state = self.lock();
-        Ok(runs.iter().map(|run| state.load(*run)).collect())
+        Ok(runs.iter().map(|run| Ok(state.load(*run, since))).collect())
     }
 
     async fn heads(&self, runs: &[RunId]) -> Result<Vec<RunHead>, StoreError> {
@@ -219,6 +224,14 @@ impl Store for ReferenceStore {
     ) -> Result<Vec<BeatOutcome>, StoreError> {
         let mut state = self.lock();
         Ok(beats.iter().map(|beat| state.beat(*beat, lease)).collect())
+    }
+
+    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        for grant in grants {
+            state.give_back(*grant);
+        }
+        Ok(())
     }
 
     async fn due_tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
@@ -289,7 +302,7 @@ mod tests {
     fn a_new_store_knows_no_run() {
         let store = ReferenceStore::new(Timestamp::from_millis(5));
         let run = RunId::new(Timestamp::from_millis(1), Shard(0), 1);
-        assert!(store.lock().load(run).is_none());
+        assert!(store.lock().load(run, Since::Snapshot).is_none());
         store.advance(Millis(2));
         assert_eq!(store.lock().now, Timestamp::from_millis(7));
     }

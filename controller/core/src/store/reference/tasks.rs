@@ -3,7 +3,7 @@
 use super::{State, StoredTask};
 use crate::store::claim::{Candidate, assign};
 use crate::store::ops::{Beat, BeatOutcome, ClaimRequest, GrantedTask};
-use crate::task::{Due, Lease, TaskOp, TaskRow, TaskState};
+use crate::task::{Due, HandOff, Lease, TaskOp, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
 
 impl State {
@@ -86,36 +86,36 @@ impl State {
         let grants = assign(requests, candidates);
         grants
             .into_iter()
-            .map(|(position, candidate)| self.grant(&requests[position], &candidate, lease))
+            .filter_map(|(position, candidate)| {
+                let hand = HandOff {
+                    task: candidate.task,
+                    worker: requests[position].worker,
+                    nonce: self.nonce(),
+                    lease,
+                };
+                self.hand_off(&hand)
+            })
             .collect()
     }
 
-    fn grant(
-        &mut self,
-        request: &ClaimRequest,
-        candidate: &Candidate,
-        lease: Millis,
-    ) -> GrantedTask {
+    /// Leases a task; `None` for one that does not exist.
+    pub(super) fn hand_off(&mut self, hand: &HandOff) -> Option<GrantedTask> {
         let now = self.now;
-        let nonce = self.nonce();
-        let task = self
-            .tasks
-            .get_mut(&candidate.task)
-            .expect("candidates are taken from the tasks under the same lock");
+        let task = self.tasks.get_mut(&hand.task)?;
         task.state = TaskState::Leased;
         task.lease_seq += 1;
-        task.lease_nonce = Some(nonce);
-        task.worker = Some(request.worker);
+        task.lease_nonce = Some(hand.nonce);
+        task.worker = Some(hand.worker);
         task.granted_at = Some(now);
-        task.lease_until = now.plus(lease);
+        task.lease_until = now.plus(hand.lease);
         task.close_by = task.close_left.map(|left| now.plus(left));
-        GrantedTask {
+        Some(GrantedTask {
             lease: Lease {
                 task: task.new.task,
                 seq: task.lease_seq,
-                nonce,
+                nonce: hand.nonce,
             },
-            worker: request.worker,
+            worker: hand.worker,
             deadline: task.lease_until,
             granted_at: now,
             ready_at: task.new.ready_at,
@@ -129,24 +129,35 @@ impl State {
             attempt: task.new.attempt,
             close_by: task.close_by,
             trace: task.new.trace,
+        })
+    }
+
+    /// Offers a task again whose grant nobody has taken up.
+    pub(super) fn give_back(&mut self, beat: Beat) {
+        if let Some(task) = self.held(beat) {
+            task.state = TaskState::Ready;
+            task.close_by = None;
         }
     }
 
     pub(super) fn beat(&mut self, beat: Beat, lease: Millis) -> BeatOutcome {
         let until = self.now.plus(lease);
-        let held = self.tasks.get_mut(&beat.lease.task).filter(|task| {
-            task.state == TaskState::Leased
-                && task.lease_seq == beat.lease.seq
-                && task.lease_nonce == Some(beat.lease.nonce)
-                && task.worker == Some(beat.worker)
-        });
-        match held {
+        match self.held(beat) {
             Some(task) => {
                 task.lease_until = until;
                 BeatOutcome::Extended(until)
             }
             None => BeatOutcome::Lost,
         }
+    }
+
+    fn held(&mut self, beat: Beat) -> Option<&mut StoredTask> {
+        self.tasks.get_mut(&beat.lease.task).filter(|task| {
+            task.state == TaskState::Leased
+                && task.lease_seq == beat.lease.seq
+                && task.lease_nonce == Some(beat.lease.nonce)
+                && task.worker == Some(beat.worker)
+        })
     }
 
     pub(super) fn due_tasks(&self) -> Vec<TaskRow> {
@@ -187,7 +198,7 @@ impl StoredTask {
         }
     }
 
-    fn row(&self) -> TaskRow {
+    pub(super) fn row(&self) -> TaskRow {
         TaskRow {
             task: self.new.task,
             run: self.new.run,
