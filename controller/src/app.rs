@@ -12,6 +12,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
+use crate::entropy::Entropy;
 use crate::foundation::{Foundation, FoundationError};
 use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
@@ -322,6 +323,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         lease: config.lease.clone(),
         loops: config.loops.clone(),
         limits: config.limits,
+        entropy: Entropy::system(),
     }
 }
 
@@ -340,6 +342,7 @@ impl Keep<'_> {
         let pace = Pace {
             period: Duration::from_millis(period_ms),
             wake,
+            entropy: Entropy::system(),
         };
         let running = drive(
             subject,

@@ -4,7 +4,8 @@
 //! crate holds everything that acts; what decides is `fulcrum-core`, what remembers is `fulcrum-store`.
 //!
 //! - [`server`]: connections, TLS, limits, the layer around every call; [`identity`]: who calls and what they may do.
-//! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`shutdown`]: ending in order.
+//! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`entropy`]: where the
+//!   engine's randomness comes from; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
 //! - [`engine`]: lanes, dispatch, backstops; [`grpc`]: the services; [`source`]: plans and contracts from the database.
 //! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together;
@@ -15,6 +16,7 @@ pub mod bootstrap;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod entropy;
 pub mod foundation;
 pub mod grpc;
 pub mod http;

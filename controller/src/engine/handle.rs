@@ -28,6 +28,7 @@ use super::router::Router;
 use super::token::LeaseToken;
 use super::watch::{Seen, WatchHub};
 use crate::clock::DatabaseClock;
+use crate::entropy::Entropy;
 
 /// The running engine. Shared by every service behind an `Arc`.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Engine<S, C> {
     pub lease: Millis,
     /// Limits in force.
     pub limits: Limits,
+    /// Where ids come from.
+    pub entropy: Entropy,
 }
 
 /// Why the engine did not do it.
@@ -185,7 +188,7 @@ impl<S: Store, C: Source> Engine<S, C> {
     pub fn namer(&self, run: RunId) -> Result<Namer, EngineError> {
         Ok(Namer {
             run,
-            entropy: entropy()?,
+            entropy: self.block()?,
             count: 0,
             bytes_max: self.limits.payload_bytes_max,
         })
@@ -193,9 +196,9 @@ impl<S: Store, C: Source> Engine<S, C> {
 
     /// Starts a root run, or finds the one that the same request or key started before.
     pub async fn start(&self, request: StartRequest) -> Result<Started, EngineError> {
-        let shard = shard_for(&request)?;
+        let shard = self.shard_for(&request)?;
         let random = u64::from_be_bytes(
-            entropy()?[..8]
+            self.block()?[..8]
                 .try_into()
                 .expect("eight of thirty-two bytes"),
         );
@@ -476,6 +479,25 @@ impl<S: Store, C: Source> Engine<S, C> {
             other => Ok(other?),
         }
     }
+
+    /// A repeated request and a repeated key must meet in one shard, where they are unique.
+    fn shard_for(&self, request: &StartRequest) -> Result<Shard, EngineError> {
+        let shards = u64::from(request.shards.max(1));
+        let seed = match (&request.idempotency_key, &request.request) {
+            (Some(key), _) => Sha256::digest(format!("{}\0{key}", request.workflow)).into(),
+            (None, Some(client)) => Sha256::digest(&client.id).into(),
+            (None, None) => self.block()?,
+        };
+        let low = u64::from_be_bytes(seed[..8].try_into().expect("eight of thirty-two bytes"));
+        Ok(Shard(
+            u16::try_from(low % shards).expect("a namespace has at most 4,096 shards"),
+        ))
+    }
+
+    fn block(&self) -> Result<[u8; 32], EngineError> {
+        let no_entropy = |e| StoreError::Refused(format!("no entropy: {e}"));
+        Ok(self.entropy.block().map_err(no_entropy)?)
+    }
 }
 
 /// A command's addressee and sender.
@@ -522,24 +544,4 @@ fn pending(namespace: NamespaceId, shard: Shard, client: ClientRequest) -> Pendi
         },
         digest: client.digest,
     }
-}
-
-/// A repeated request and a repeated key must meet in one shard, where they are unique.
-fn shard_for(request: &StartRequest) -> Result<Shard, EngineError> {
-    let shards = u64::from(request.shards.max(1));
-    let seed = match (&request.idempotency_key, &request.request) {
-        (Some(key), _) => Sha256::digest(format!("{}\0{key}", request.workflow)).into(),
-        (None, Some(client)) => Sha256::digest(&client.id).into(),
-        (None, None) => entropy()?,
-    };
-    let low = u64::from_be_bytes(seed[..8].try_into().expect("eight of thirty-two bytes"));
-    Ok(Shard(
-        u16::try_from(low % shards).expect("a namespace has at most 4,096 shards"),
-    ))
-}
-
-fn entropy() -> Result<[u8; 32], EngineError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
-    Ok(bytes)
 }

@@ -28,9 +28,10 @@ use super::reaper::Reassertion;
 use super::watch::{Seen, WatchHub};
 use super::work::{Knowledge, Want, Work};
 use crate::clock::{self, DatabaseClock};
+use crate::entropy::Entropy;
 
-/// Sizes of a lane.
-#[derive(Debug, Clone, Copy)]
+/// Sizes of a lane, and what it draws from.
+#[derive(Debug, Clone)]
 pub struct LaneOptions {
     /// Commands in one flush. About 64 is the knee: beyond it a commit's fixed cost is already shared.
     pub batch_commands_max: usize,
@@ -44,6 +45,8 @@ pub struct LaneOptions {
     pub conflicts_max: u8,
     /// Limits handed to the core.
     pub limits: Limits,
+    /// Where commit ids and the core's entropy come from.
+    pub entropy: Entropy,
 }
 
 /// A lane over a store.
@@ -149,7 +152,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         for (run, mut work) in works {
             self.backlog.extend(work.leftovers());
             let commit = match work.outcome() {
-                Some(outcome) => match commit_id() {
+                Some(outcome) => match commit_id(&self.options.entropy) {
                     Ok(id) => outcome.merged.commit(
                         id,
                         outcome.run,
@@ -278,7 +281,7 @@ impl<S: Store, C: Source> Lane<S, C> {
     /// Decides everything that waits in a work, fetching what the core asks for.
     async fn decide(&self, work: &mut Work) -> Result<(), StoreError> {
         loop {
-            match work.advance(self.clock.now()) {
+            match work.advance(self.clock.now(), &self.options.entropy) {
                 Want::Nothing => return Ok(()),
                 Want::Plan(hash) => work.give_plan(self.catalog.plan(hash).await?),
                 Want::Contracts(namespace) => {
@@ -538,8 +541,12 @@ pub fn restore(loaded: LoadedRun) -> Result<(Run, RunHead, u64), StoreError> {
     Ok((run, loaded.head, snapshot_seq))
 }
 
-fn commit_id() -> Result<CommitId, StoreError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
-    Ok(CommitId(Uuid::from_bytes(bytes)))
+fn commit_id(entropy: &Entropy) -> Result<CommitId, StoreError> {
+    let block = entropy
+        .block()
+        .map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
+    let (id, _) = block
+        .split_first_chunk()
+        .expect("sixteen of thirty-two bytes");
+    Ok(CommitId(Uuid::from_bytes(*id)))
 }

@@ -21,6 +21,7 @@ use super::timers::Timers;
 use super::watch::WatchHub;
 use crate::clock::DatabaseClock;
 use crate::config::{LanesConfig, LeaseConfig, LoopsConfig};
+use crate::entropy::Entropy;
 use crate::loops::{Board, Pace, drive};
 use crate::shutdown::{Stage, Tasks};
 
@@ -46,6 +47,8 @@ pub struct EngineOptions {
     pub loops: LoopsConfig,
     /// Limits handed to the core.
     pub limits: Limits,
+    /// Where ids, jitter and the core's entropy come from.
+    pub entropy: Entropy,
 }
 
 /// Starts lanes, dispatcher and loops over a store. They end with `tasks`.
@@ -69,6 +72,7 @@ pub fn start<S: Store, C: Source>(
         backlog_items_max: BACKLOG_ITEMS_MAX,
         conflicts_max: CONFLICTS_MAX,
         limits: options.limits,
+        entropy: options.entropy.clone(),
     };
     let lanes = (0..options.lanes.count.max(1)).map(|_| {
         let (sender, queue) = mpsc::channel(options.lanes.queue_max as usize);
@@ -79,7 +83,7 @@ pub fn start<S: Store, C: Source>(
             hub.clone(),
             waker.clone(),
             reassertion.clone(),
-            lane_options,
+            lane_options.clone(),
         );
         tasks.spawn(
             Stage::Lanes,
@@ -105,7 +109,10 @@ pub fn start<S: Store, C: Source>(
         dispatcher.run(arrivals, tasks.begins(Stage::Polls)),
     );
 
-    let pace = |ms: u64| Pace::every(Duration::from_millis(ms));
+    let pace = |ms: u64| Pace {
+        entropy: options.entropy.clone(),
+        ..Pace::every(Duration::from_millis(ms))
+    };
     let loops = &options.loops;
     let stop = || tasks.begins(Stage::Loops);
     let reaper = Reaper::new(
@@ -172,5 +179,6 @@ pub fn start<S: Store, C: Source>(
         recent: RecentGrants::default(),
         lease,
         limits: options.limits,
+        entropy: options.entropy.clone(),
     })
 }

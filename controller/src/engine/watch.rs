@@ -1,6 +1,6 @@
 //! Who waits for which run. Lanes publish after each commit; a loop publishes what other controllers committed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fulcrum_core::ids::RunId;
@@ -19,7 +19,7 @@ pub struct Seen {
 /// The watched runs. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct WatchHub {
-    runs: Arc<Mutex<HashMap<RunId, watch::Sender<Seen>>>>,
+    runs: Arc<Mutex<BTreeMap<RunId, watch::Sender<Seen>>>>,
 }
 
 impl WatchHub {
@@ -61,7 +61,7 @@ impl WatchHub {
         runs.keys().copied().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, watch::Sender<Seen>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, watch::Sender<Seen>>> {
         // The map is valid after any panic: each operation on it is a single step.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,6 +19,7 @@ use super::assemble::Merged;
 use super::cache::CachedRun;
 use super::catalog::Contracts;
 use super::item::{Accepted, Item, LaneError};
+use crate::entropy::Entropy;
 
 /// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
 const CACHED_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
@@ -129,10 +130,10 @@ impl Work {
     }
 
     /// Decides as far as the inputs reach.
-    pub fn advance(&mut self, now: Timestamp) -> Want {
+    pub fn advance(&mut self, now: Timestamp, entropy: &Entropy) -> Want {
         self.inputs.now = now;
         while let Some(item) = self.waiting.pop_front() {
-            match self.decide_one(item) {
+            match self.decide_one(item, entropy) {
                 Want::Nothing => {}
                 want @ (Want::Plan(_) | Want::Contracts(_) | Want::Needs(..)) => return want,
             }
@@ -140,7 +141,7 @@ impl Work {
         Want::Nothing
     }
 
-    fn decide_one(&mut self, item: Item) -> Want {
+    fn decide_one(&mut self, item: Item, entropy: &Entropy) -> Want {
         if let Some(request) = &item.request
             && self.merged.answers(&request.key)
         {
@@ -167,11 +168,14 @@ impl Work {
             self.waiting.push_front(item);
             return Want::Contracts(subject.namespace);
         }
-        if let Err(e) = getrandom::fill(&mut self.inputs.entropy) {
-            tracing::error!(error = %e, "no entropy; refusing the command");
-            item.answer(Err(LaneError::Overloaded));
-            return Want::Nothing;
-        }
+        self.inputs.entropy = match entropy.block() {
+            Ok(block) => block,
+            Err(e) => {
+                tracing::error!(error = %e, "no entropy; refusing the command");
+                item.answer(Err(LaneError::Overloaded));
+                return Want::Nothing;
+            }
+        };
         // The core does not panic on any input that we know of. If it does, that run's command fails and nobody else's.
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| {
             decide(self.state.as_deref(), &plan, &item.command, &self.inputs)

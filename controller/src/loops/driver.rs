@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::jitter;
 use crate::clock;
+use crate::entropy::Entropy;
 
 /// First pause after an error; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
@@ -79,6 +80,8 @@ pub struct Pace {
     pub period: Duration,
     /// Notify to tick at once.
     pub wake: Arc<Notify>,
+    /// What spreads it.
+    pub entropy: Entropy,
 }
 
 impl Pace {
@@ -88,6 +91,7 @@ impl Pace {
         Self {
             period,
             wake: Arc::default(),
+            entropy: Entropy::system(),
         }
     }
 }
@@ -100,7 +104,7 @@ pub async fn drive<L: Loop>(
     board: Arc<Board>,
     stop: CancellationToken,
 ) {
-    let mut pause = jitter::below(pace.period);
+    let mut pause = jitter::below(pace.period, &pace.entropy);
     let mut errors_in_a_row: u32 = 0;
     loop {
         tokio::select! {
@@ -119,8 +123,10 @@ pub async fn drive<L: Loop>(
                 board.ok(L::NAME, progress.worked, ended, took);
                 pause = match progress.next {
                     Next::Now => Duration::ZERO,
-                    Next::Period => jitter::around(pace.period, JITTER_PERCENT),
-                    Next::Within(span) => span.min(jitter::around(pace.period, JITTER_PERCENT)),
+                    Next::Period => jitter::around(pace.period, JITTER_PERCENT, &pace.entropy),
+                    Next::Within(span) => {
+                        span.min(jitter::around(pace.period, JITTER_PERCENT, &pace.entropy))
+                    }
                 };
                 continue;
             }
@@ -128,7 +134,7 @@ pub async fn drive<L: Loop>(
             Err(panic) => format!("panicked: {}", panic_text(panic.as_ref())),
         };
         errors_in_a_row = errors_in_a_row.saturating_add(1);
-        pause = backoff(errors_in_a_row);
+        pause = backoff(errors_in_a_row, &pace.entropy);
         tracing::warn!(
             r#loop = L::NAME,
             errors_in_a_row,
@@ -140,11 +146,11 @@ pub async fn drive<L: Loop>(
     }
 }
 
-fn backoff(errors_in_a_row: u32) -> Duration {
+fn backoff(errors_in_a_row: u32, entropy: &Entropy) -> Duration {
     let ceiling = BACKOFF_MIN
         .saturating_mul(1 << errors_in_a_row.min(10))
         .min(BACKOFF_MAX);
-    BACKOFF_MIN + jitter::below(ceiling)
+    BACKOFF_MIN + jitter::below(ceiling, entropy)
 }
 
 /// The message of a caught panic.

@@ -15,6 +15,7 @@ use super::limits::ServerLimits;
 use super::slots::{Slot, Slots};
 use super::tls::LiveTls;
 use crate::clock;
+use crate::entropy::Entropy;
 use crate::identity::PeerCertificate;
 use crate::identity::principal::PeerCertificateError;
 use crate::loops::jitter;
@@ -182,7 +183,7 @@ impl Acceptor {
     fn age_max(&self) -> Duration {
         let age = Duration::from_millis(self.limits.connection_age_max_ms);
         let grace = Duration::from_millis(self.limits.connection_age_grace_ms);
-        age + age / 10 + jitter::around(grace, 10)
+        age + age / 10 + jitter::around(grace, 10, &Entropy::system())
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::Code;
 
 use super::fault::Fault;
 use super::limits::ServerLimits;
+use crate::entropy::Entropy;
 use crate::identity::CallClass;
 use crate::loops::jitter;
 
@@ -43,7 +44,7 @@ impl Admission {
         Arc::clone(permits).try_acquire_owned().map_err(|_| {
             let message = format!("the controller has reached `{limit}`");
             Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, message)
-                .retry_after(jitter::around(COME_AGAIN, 50))
+                .retry_after(jitter::around(COME_AGAIN, 50, &Entropy::system()))
                 .fact("limit", limit)
         })
     }

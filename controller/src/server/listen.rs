@@ -16,6 +16,7 @@ use super::calls::Calls;
 use super::connection::Connections;
 use super::limits::ServerLimits;
 use super::tls::LiveTls;
+use crate::entropy::Entropy;
 use crate::loops::jitter;
 
 const HTTP2_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -103,6 +104,7 @@ fn builder(limits: &ServerLimits) -> Server {
         .max_connection_age(jitter::around(
             Duration::from_millis(limits.connection_age_max_ms),
             10,
+            &Entropy::system(),
         ))
         .accept_http1(false)
 }

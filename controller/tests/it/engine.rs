@@ -12,6 +12,7 @@ use fulcrum_controller::engine::handle::{Engine, EngineError, LeaseCall, StartRe
 use fulcrum_controller::engine::item::LaneError;
 use fulcrum_controller::engine::start::{EngineOptions, start};
 use fulcrum_controller::engine::token::LeaseToken;
+use fulcrum_controller::entropy::Entropy;
 use fulcrum_controller::loops::Board;
 use fulcrum_controller::shutdown::Tasks;
 use fulcrum_core::decide::Rejection;
@@ -120,6 +121,7 @@ fn world_on(store: Arc<ReferenceStore>, sources: &[&str]) -> World {
             retention_ms: 1_000,
         },
         limits,
+        entropy: Entropy::system(),
     };
     let tasks = Tasks::default();
     let clock = Arc::new(DatabaseClock::new(BIRTH, monotonic()));

@@ -1,1 +1,0 @@
-select namespace_id, name, shard_count, created_at as "created_at: At" from namespaces where namespace_id = $1
