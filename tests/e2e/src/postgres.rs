@@ -1,5 +1,6 @@
 //! A private PostgreSQL cluster with durability on, so that pulling the plug means something.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,38 +9,34 @@ use anyhow::Context as _;
 
 use crate::{ports, process};
 
+/// How a cluster differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Settings of the server, as in its configuration file.
+    pub settings: Vec<(String, String)>,
+    /// Environment of the server, such as a library to load first.
+    pub env: Vec<(String, String)>,
+    /// Where its files go; `/tmp` unless said.
+    pub home_in: Option<PathBuf>,
+}
+
 /// A cluster of its own; stopped and deleted with the value.
 pub struct Postgres {
     bin: PathBuf,
     home: tempfile::TempDir,
     port: u16,
+    setup: Setup,
 }
 
 impl Postgres {
     /// Makes and starts one.
     pub fn start() -> anyhow::Result<Self> {
-        let bin = Command::new(process::repository().join("scripts/pg-bin")).output()?;
-        anyhow::ensure!(
-            bin.status.success(),
-            "no PostgreSQL server found; run scripts/setup"
-        );
-        let bin = PathBuf::from(String::from_utf8(bin.stdout)?.trim());
-        let home = tempfile::Builder::new()
-            .prefix("fulcrum-e2e-pg-")
-            .tempdir_in("/tmp")?;
-        let cluster = Self {
-            bin,
-            home,
-            port: ports::free()?.port(),
-        };
-        if is_root() {
-            // The server refuses to run as root; its home must be its own.
-            run(Command::new("chown")
-                .arg(server_user())
-                .arg(cluster.home.path()))?;
-        } else {
-            std::fs::set_permissions(cluster.home.path(), std::fs::Permissions::from_mode(0o700))?;
-        }
+        Self::start_as(Setup::default())
+    }
+
+    /// Makes and starts one that differs.
+    pub fn start_as(setup: Setup) -> anyhow::Result<Self> {
+        let cluster = Self::empty(setup)?;
         let data = cluster.data();
         cluster.tool(
             "initdb",
@@ -64,18 +61,94 @@ impl Postgres {
         Ok(cluster)
     }
 
+    /// Makes and starts a standby of this cluster, which follows it asynchronously until it is promoted.
+    pub fn standby(&self) -> anyhow::Result<Self> {
+        let standby = Self::empty(self.setup.clone())?;
+        standby.tool(
+            "pg_basebackup",
+            &[
+                "--pgdata",
+                text(&standby.data())?,
+                "--host=127.0.0.1",
+                &format!("--port={}", self.port),
+                "--username=fulcrum",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--wal-method=stream",
+            ],
+        )?;
+        standby.up()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary of a new timeline, and waits until it takes writes.
+    pub fn promote(&self) -> anyhow::Result<()> {
+        self.tool("pg_ctl", &["-D", text(&self.data())?, "-w", "promote"])
+    }
+
+    /// An empty home with an address.
+    fn empty(setup: Setup) -> anyhow::Result<Self> {
+        let bin = Command::new(process::repository().join("scripts/pg-bin")).output()?;
+        anyhow::ensure!(
+            bin.status.success(),
+            "no PostgreSQL server found; run scripts/setup"
+        );
+        let bin = PathBuf::from(String::from_utf8(bin.stdout)?.trim());
+        let home = tempfile::Builder::new()
+            .prefix("fulcrum-e2e-pg-")
+            .tempdir_in(setup.home_in.as_deref().unwrap_or(Path::new("/tmp")))?;
+        let cluster = Self {
+            bin,
+            home,
+            port: ports::free()?.port(),
+            setup,
+        };
+        if is_root() {
+            // The server refuses to run as root; its home must be its own.
+            run(Command::new("chown")
+                .arg(server_user())
+                .arg(cluster.home.path()))?;
+        } else {
+            std::fs::set_permissions(cluster.home.path(), std::fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(cluster)
+    }
+
     /// The URL of its database.
     pub fn url(&self) -> String {
-        format!("postgres://fulcrum@127.0.0.1:{}/fulcrum", self.port)
+        self.url_at(self.address())
+    }
+
+    /// The URL of its database for somebody who reaches it at another address, through a proxy.
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("postgres://fulcrum@{address}/fulcrum")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Changes how the server differs, from its next start on.
+    pub fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
+    }
+
+    /// What the server logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default()
     }
 
     /// Starts the server (again) and waits until it answers.
     pub fn up(&self) -> anyhow::Result<()> {
-        let options = format!(
+        let mut options = format!(
             "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={} -c max_connections=100",
             self.port,
             text(self.home.path())?
         );
+        for (name, value) in &self.setup.settings {
+            options.push_str(&format!(" -c {name}={value}"));
+        }
         let (data, log) = (self.data(), self.home.path().join("server.log"));
         self.tool(
             "pg_ctl",
@@ -156,8 +229,10 @@ impl Postgres {
             Command::new(self.bin.join(name))
         };
         // The server inherits nothing: a pipe kept open by it would never end.
+        let env = self.setup.env.iter().map(|(name, value)| (name, value));
         run(command
             .args(args)
+            .envs(env.filter(|_| name == "pg_ctl"))
             .current_dir("/")
             .stdin(std::process::Stdio::null()))
     }

@@ -51,6 +51,12 @@ impl Program {
         self
     }
 
+    /// Adds or replaces an environment variable from the next start on.
+    pub fn set_env(&mut self, name: &str, value: impl Into<String>) {
+        self.env.retain(|(other, _)| other != name);
+        self.env.push((name.to_owned(), value.into()));
+    }
+
     /// Its command: the caller's settings for Fulcrum's programs are not passed on.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
@@ -82,6 +88,11 @@ impl Program {
             .take()
             .with_context(|| format!("{} does not run", self.name))?
             .kill()
+    }
+
+    /// Sends the running process a signal by name (`STOP`, `CONT`).
+    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        self.process()?.signal(signal)
     }
 
     /// SIGTERM, and how it ended. Fails if it takes longer than [`END_PATIENCE`].

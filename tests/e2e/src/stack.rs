@@ -26,7 +26,7 @@ use crate::program::Program;
 use crate::wait;
 
 /// Few enough that a load keeps the workers busy for a while, and something is always under way.
-const SLOTS: &str = "8";
+const SLOTS: u32 = 8;
 
 /// A running installation without workers. What runs is killed when it is dropped, the database last.
 pub struct Stack {
@@ -36,6 +36,8 @@ pub struct Stack {
     pub postgres: Postgres,
     /// The operator: calls go to the first controller that answers.
     pub api: Api,
+    /// How many tasks at once a worker takes that is started from now on.
+    pub slots: u32,
     dir: tempfile::TempDir,
 }
 
@@ -47,8 +49,16 @@ impl Stack {
 
     /// Starts `controllers` of them, with these settings over the tests' own.
     pub async fn with(controllers: usize, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::over(Postgres::start()?, controllers, settings).await
+    }
+
+    /// As [`Stack::with`], on this cluster. The setting `database.url` decides how the controllers reach it.
+    pub async fn over(
+        postgres: Postgres,
+        controllers: usize,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("fulcrum-e2e-").tempdir()?;
-        let postgres = Postgres::start()?;
         let mut all = Vec::new();
         for n in 0..controllers {
             let name = format!("controller-{n}");
@@ -65,6 +75,7 @@ impl Stack {
             controllers: all,
             postgres,
             api,
+            slots: SLOTS,
             dir,
         })
     }
@@ -87,7 +98,8 @@ impl Stack {
         at: usize,
         config: Option<&str>,
     ) -> anyhow::Result<Program> {
-        let program = self.worker(name, at, "fulcrum-executor", "executor")?;
+        let endpoint = self.controllers[at].endpoint();
+        let program = self.worker(name, at, &endpoint, "fulcrum-executor", "executor")?;
         let program = match config {
             Some(text) => program.args(["--config", &self.file(name, "executor.yaml", text)?]),
             None => program,
@@ -98,7 +110,19 @@ impl Stack {
     /// Starts a connector at this controller with this configuration, whose relative paths start in
     /// [`Stack::worker_dir`], and waits until it is connected.
     pub async fn connector(&self, name: &str, at: usize, config: &str) -> anyhow::Result<Program> {
-        let program = self.worker(name, at, "fulcrum-connector", "connector")?;
+        let endpoint = self.controllers[at].endpoint();
+        self.connector_through(name, at, &endpoint, config).await
+    }
+
+    /// As [`Stack::connector`], reaching the controller at `endpoint`, where a proxy may stand.
+    pub async fn connector_through(
+        &self,
+        name: &str,
+        at: usize,
+        endpoint: &str,
+        config: &str,
+    ) -> anyhow::Result<Program> {
+        let program = self.worker(name, at, endpoint, "fulcrum-connector", "connector")?;
         let config = self.file(name, "connector.yaml", config)?;
         self.connected(name, program.args(["--config", &config]))
             .await
@@ -110,14 +134,21 @@ impl Stack {
     }
 
     /// A worker of this name, with a token to join on its first start.
-    fn worker(&self, name: &str, at: usize, binary: &str, kind: &str) -> anyhow::Result<Program> {
+    fn worker(
+        &self,
+        name: &str,
+        at: usize,
+        endpoint: &str,
+        binary: &str,
+        kind: &str,
+    ) -> anyhow::Result<Program> {
         let controller = &self.controllers[at];
         let identity = self.worker_dir(name).join("identity");
-        Ok(Program::new(name, self.dir(), binary)?
+        let program = Program::new(name, self.dir(), binary)?
             .args([
                 "run",
                 "--controller",
-                &controller.endpoint(),
+                endpoint,
                 "--enrolment",
                 &controller.enrolment(),
             ])
@@ -125,9 +156,14 @@ impl Stack {
                 "--identity-dir",
                 identity.to_str().context("the path is text")?,
             ])
-            .env("FULCRUM_JOIN_TOKEN", controller.invite(name, kind)?)
-            .env("FULCRUM_SLOTS", SLOTS)
-            .env("RUST_LOG", "info"))
+            .env("FULCRUM_SLOTS", self.slots.to_string())
+            .env("RUST_LOG", "info");
+        // Whoever has joined needs no token, and the name is taken.
+        Ok(if IdentityDir::at(&identity).is_enrolled() {
+            program
+        } else {
+            program.env("FULCRUM_JOIN_TOKEN", controller.invite(name, kind)?)
+        })
     }
 
     async fn connected(&self, name: &str, mut program: Program) -> anyhow::Result<Program> {

@@ -42,7 +42,10 @@ pub fn verify(run_id: &str, events: &[Event]) -> anyhow::Result<()> {
 }
 
 /// The 128 bits behind a TypeID.
-fn uuid(id: &str) -> anyhow::Result<u128> {
+///
+/// # Errors
+/// It is not one.
+pub fn uuid(id: &str) -> anyhow::Result<u128> {
     let (_, digits) = id.split_once('_').context("an id has a prefix")?;
     digits.chars().try_fold(0u128, |value, digit| {
         let digit = ALPHABET
