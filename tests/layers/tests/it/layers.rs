@@ -30,6 +30,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // A stand-in for somebody else's service: it knows nothing of Fulcrum.
     ("onboarding-billing", &[]),
     ("fulcrum-e2e", &["fulcrum-proto", "fulcrum-sdk"]),
+    // Strikes the processes of the end-to-end tests.
+    (
+        "fulcrum-chaos",
+        &["fulcrum-e2e", "fulcrum-proto", "fulcrum-sdk"],
+    ),
     // Starts its processes the way the end-to-end tests do.
     (
         "fulcrum-load",

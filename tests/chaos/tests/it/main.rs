@@ -1,0 +1,3 @@
+//! One named test for each fault of `docs/robustness.md`, by what is struck.
+
+mod workers;
