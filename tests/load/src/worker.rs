@@ -3,37 +3,51 @@
 use std::path::PathBuf;
 
 use fulcrum_sdk::{
-    Context, Contract, EffectClass, Failure, Idempotency, IdentityDir, Worker, capability, shutdown,
+    Capability, Context, Contract, EffectClass, Failure, Idempotency, IdentityDir, Worker,
+    capability, shutdown,
 };
 
+use crate::meter::clock;
+
+/// What comes in: 1 KiB.
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 struct Echo {
     n: u64,
     text: String,
 }
 
-#[derive(serde::Serialize, schemars::JsonSchema)]
-struct Echoed {
+/// What goes out: 256 B.
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub(crate) struct Echoed {
     n: u64,
     text: String,
+    /// When the work began, in microseconds since 1970.
+    pub(crate) started_us: i64,
 }
 
-/// 1 KiB comes in, about 256 B go out.
 async fn echo(_context: Context, input: Echo) -> Result<Echoed, Failure> {
-    let text = input.text.chars().take(200).collect();
+    let started_us = clock::unix_us();
+    let mut text = input.text;
+    text.truncate(200);
     Ok(Echoed {
         n: input.n + 1,
         text,
+        started_us,
     })
 }
 
+/// The one capability.
+pub(crate) fn bench_echo() -> impl Capability {
+    let contract = Contract::new("bench.echo", EffectClass::Reversible);
+    capability(contract.idempotency(Idempotency::Keyed), echo)
+}
+
 /// Serves until it is told to stop.
-pub(crate) async fn serve(identity: PathBuf, slots: u32) -> anyhow::Result<()> {
-    let contract =
-        Contract::new("bench.echo", EffectClass::Reversible).idempotency(Idempotency::Keyed);
+pub(crate) async fn serve(identity: PathBuf, endpoint: String, slots: u32) -> anyhow::Result<()> {
     Worker::new(IdentityDir::at(identity))
+        .endpoint(endpoint)
         .slots(slots)
-        .capability(capability(contract, echo))
+        .capability(bench_echo())
         .run(shutdown::on_signal())
         .await?;
     Ok(())

@@ -1,0 +1,59 @@
+//! `after_1m_ratio`: throughput after 1,000,000 finished runs ÷ after 10,000; and `fresh_to_80_pct_s`: how soon a
+//! database without any history or statistics gives four fifths of the latter. Once in a sitting.
+
+use std::time::Duration;
+
+use crate::load::closed::{self, Until};
+use crate::load::outcome::Outcome;
+use crate::load::starter::Starter;
+use crate::rig::installation::Installation;
+use crate::rig::workflow::Workflow;
+use crate::sitting::{Options, Record};
+
+const FEW: u64 = 10_000;
+const MANY: u64 = 1_000_000;
+/// Starts of a fresh database are looked at in pieces of this length.
+const PIECE: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_secs(15);
+
+/// Nothing is warmed or analysed by hand here: autovacuum has to do.
+pub(crate) async fn measure(options: &Options, record: &mut Record) -> anyhow::Result<()> {
+    let installation = Installation::start(options).await?;
+    let workflow = Workflow::Steps(1);
+    installation.apply(workflow).await?;
+    let starter = Starter::new(&installation.channels().await?, workflow);
+    let load = async |until: Until| closed::load(&starter, options.in_flight, until).await;
+
+    let fresh = load(Until::Elapsed(FRESH)).await?;
+    let mut finished = fresh.runs() as u64;
+    let few = options.count(FEW);
+    if finished < few {
+        finished += load(Until::Runs(few - finished)).await?.runs() as u64;
+    }
+    let after_few = load(Until::Elapsed(options.short())).await?;
+    finished += after_few.runs() as u64;
+    record.put("after_10k_runs_per_s", after_few.per_s());
+    if let Some(time) = reached(&fresh, after_few.per_s() * 0.8) {
+        record.put("fresh_to_80_pct_s", time.as_secs_f64());
+    } else {
+        // Not within what was watched; the bar is lower than that.
+        record.put("fresh_to_80_pct_s", FRESH.as_secs_f64() * 2.0);
+    }
+
+    let many = options.count(MANY);
+    if finished < many {
+        finished += load(Until::Runs(many - finished)).await?.runs() as u64;
+    }
+    let after_many = load(Until::Elapsed(options.short())).await?;
+    record.put("after_1m_runs_per_s", after_many.per_s());
+    record.put("after_1m_ratio", after_many.per_s() / after_few.per_s());
+    record.detail("after_1m_finished_runs", finished.into());
+    Ok(())
+}
+
+/// The end of the first piece with so much throughput.
+fn reached(outcome: &Outcome, per_s: f64) -> Option<Duration> {
+    let pieces = (outcome.time.as_millis() / PIECE.as_millis()) as u32;
+    let mut ends = (1..=pieces).map(|piece| PIECE * piece);
+    ends.find(|end| outcome.per_s_between(*end - PIECE, *end) >= per_s)
+}

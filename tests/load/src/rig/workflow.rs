@@ -1,0 +1,50 @@
+//! The workflows that are measured. All call `bench.echo`, the one capability of the [worker](crate::worker).
+
+/// A workflow under load.
+#[derive(Clone, Copy)]
+pub(crate) enum Workflow {
+    /// So many steps one after the other, each fed by the one before.
+    Steps(u32),
+    /// One step for each of `input.items`.
+    FanOut,
+    /// Sleeps for a day.
+    Sleeper,
+}
+
+impl Workflow {
+    /// Its name.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Workflow::Steps(steps) => format!("bench-{steps}"),
+            Workflow::FanOut => "bench-fan-out".to_owned(),
+            Workflow::Sleeper => "bench-sleeper".to_owned(),
+        }
+    }
+
+    /// Its text.
+    pub(crate) fn source(self) -> String {
+        let name = self.name();
+        match self {
+            Workflow::Steps(steps) => sequence(&name, steps),
+            Workflow::FanOut => format!(
+                "workflow: {name}\nsteps:\n  - id: each\n    foreach: \"${{input.items}}\"\n    do:\n      - {{ id: \
+                 echo, call: bench.echo, with: {{ n: \"${{item}}\", text: \"${{input.text}}\" }} }}\n    output: \
+                 \"${{steps.echo.output.n}}\"\n"
+            ),
+            Workflow::Sleeper => {
+                format!("workflow: {name}\nsteps:\n  - {{ id: nap, sleep: 1d }}\n")
+            }
+        }
+    }
+}
+
+fn sequence(name: &str, steps: u32) -> String {
+    let mut text = format!("workflow: {name}\nsteps:\n");
+    let mut source = "input".to_owned();
+    for step in 0..steps {
+        let with = format!("{{ n: \"${{{source}.n}}\", text: \"${{{source}.text}}\" }}");
+        text += &format!("  - {{ id: s{step}, call: bench.echo, with: {with} }}\n");
+        source = format!("steps.s{step}.output");
+    }
+    text + &format!("output: \"${{{source}}}\"\n")
+}
