@@ -1,10 +1,12 @@
 //! What a failed call means to its caller.
 
-use std::{fmt, time::Duration};
+use std::{error::Error as _, fmt, time::Duration};
 
 use fulcrum_proto::{common::v1::ErrorReason, reason::ERROR_DOMAIN};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+use crate::causes;
 
 /// A failed call: what was refused, why, and whether to try again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +54,15 @@ impl From<Status> for Refusal {
             .error_info()
             .filter(|info| info.domain == ERROR_DOMAIN)
             .and_then(|info| ErrorReason::from_name(&info.reason));
+        // A status without an answer behind it says why only in its causes.
+        let message = match status.source() {
+            Some(cause) => format!("{}: {}", status.message(), causes::line(cause)),
+            None => status.message().to_owned(),
+        };
         Self {
             code: status.code(),
             reason,
-            message: status.message().to_owned(),
+            message,
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
         }
     }

@@ -7,6 +7,6 @@ mod join;
 mod pin;
 mod token;
 
-pub use join::{EnrolError, Enrolment, enrol};
+pub use join::{EnrolError, Enrolment, enrol, enrol_when_up};
 pub(crate) use pin::PinnedAuthority;
 pub use token::{JoinToken, JoinTokenError};

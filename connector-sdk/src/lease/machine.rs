@@ -1,12 +1,14 @@
 //! The machine itself.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
 use super::vocabulary::{Action, Grant, Input, LeaseToken, PollId, Settings, Standing, TaskId};
 
+/// Leases given up or settled that are remembered, so that a grant delivered late is not begun again.
+const GONE_MAX: usize = 1_024;
 /// Polls in flight at most. More than one, so that slots that become free while a poll waits are offered too.
 const POLLS_MAX: usize = 4;
 
@@ -33,6 +35,7 @@ pub struct LeaseMachine {
     held: BTreeMap<LeaseToken, Held>,
     /// The newest grant of each held task.
     newest: HashMap<TaskId, LeaseToken>,
+    gone: Gone,
     polls: BTreeMap<PollId, u32>,
     polls_made: u64,
     next_beat: Duration,
@@ -47,6 +50,7 @@ impl LeaseMachine {
             settings,
             held: BTreeMap::new(),
             newest: HashMap::new(),
+            gone: Gone::default(),
             polls: BTreeMap::new(),
             polls_made: 0,
             next_beat: settings.first_beat,
@@ -58,6 +62,12 @@ impl LeaseMachine {
     /// When the next [`Input::Tick`] is due.
     pub fn next_tick(&self) -> Duration {
         self.next_beat
+    }
+
+    /// Whether the lease may still be held: it is known, and no renewal said that it is lost.
+    pub fn may_hold(&self, lease: &LeaseToken) -> bool {
+        let held = self.held.get(lease);
+        held.is_some_and(|held| held.phase != Phase::ReportingLost)
     }
 
     /// How many tasks are held.
@@ -92,9 +102,11 @@ impl LeaseMachine {
                     self.stand(lease, standing, &mut actions);
                 }
             }
-            Input::BeatFailed => {
+            Input::BeatFailed { retry_after } => {
                 self.beating = false;
-                self.next_beat = now + self.settings.beat_interval / 4;
+                // A wish is heard as far as the leases, which last three beats at least, can bear it.
+                let interval = self.settings.beat_interval;
+                self.next_beat = now + retry_after.clamp(interval / 4, interval);
             }
             Input::Drain => self.draining = true,
         }
@@ -107,6 +119,9 @@ impl LeaseMachine {
 
     fn take(&mut self, grants: Vec<Grant>, actions: &mut Vec<Action>) {
         for grant in grants {
+            if self.gone.has(&grant.lease) {
+                continue; // Over already.
+            }
             if let Some(known) = self.newest.get(&grant.task) {
                 let seq = self.held.get(known).map_or(0, |held| held.seq);
                 if grant.seq <= seq {
@@ -176,6 +191,7 @@ impl LeaseMachine {
         if self.newest.get(&held.task) == Some(lease) {
             self.newest.remove(&held.task);
         }
+        self.gone.remember(lease.clone());
     }
 
     fn beat(&mut self, now: Duration, actions: &mut Vec<Action>) {
@@ -210,6 +226,30 @@ impl LeaseMachine {
         let slots = free.min(self.settings.poll_slots_max);
         self.polls.insert(poll, slots);
         actions.push(Action::Poll { poll, slots });
+    }
+}
+
+/// The newest leases that are over.
+#[derive(Debug, Default)]
+struct Gone {
+    known: HashSet<LeaseToken>,
+    by_age: VecDeque<LeaseToken>,
+}
+
+impl Gone {
+    fn has(&self, lease: &LeaseToken) -> bool {
+        self.known.contains(lease)
+    }
+
+    fn remember(&mut self, lease: LeaseToken) {
+        if self.by_age.len() == GONE_MAX
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        if self.known.insert(lease.clone()) {
+            self.by_age.push_back(lease);
+        }
     }
 }
 

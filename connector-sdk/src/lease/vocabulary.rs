@@ -61,8 +61,11 @@ pub enum Input {
     },
     /// A renewal was answered.
     BeatAnswered(Vec<(LeaseToken, Standing)>),
-    /// A renewal was not answered.
-    BeatFailed,
+    /// A renewal was not answered, or refused with the wish to be left alone for so long.
+    BeatFailed {
+        /// The wish; zero if there was none.
+        retry_after: Duration,
+    },
     /// No new work is to be taken.
     Drain,
 }

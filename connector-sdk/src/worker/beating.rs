@@ -7,15 +7,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{desk::Desk, polling::timed};
 use crate::{
-    channel::{self, ConnectError},
-    client,
+    channel, client,
+    endpoints::Endpoints,
     lease::{Input, LeaseToken, Standing},
+    refusal::Refusal,
     tls,
 };
 
 /// How often, and to whom.
 pub(super) struct Beating {
-    pub(super) endpoint: String,
+    pub(super) endpoints: Endpoints,
     pub(super) tls: tls::Current,
     pub(super) interval: Duration,
     pub(super) batch_max: usize,
@@ -26,7 +27,7 @@ pub(super) fn start(
     beating: Beating,
     desk: Arc<Desk>,
     stop: CancellationToken,
-) -> io::Result<thread::JoinHandle<Result<(), ConnectError>>> {
+) -> io::Result<thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -35,16 +36,16 @@ pub(super) fn start(
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    ended = beat(beating, desk) => ended,
-                    () = stop.cancelled() => Ok(()),
+                    () = beat(beating, desk) => {}
+                    () = stop.cancelled() => {}
                 }
-            })
+            });
         })
 }
 
-async fn beat(beating: Beating, desk: Arc<Desk>) -> Result<(), ConnectError> {
-    let channel = channel::connect_lazy_with(&beating.endpoint, beating.tls)?;
-    let mut client = client::worker(channel);
+async fn beat(beating: Beating, desk: Arc<Desk>) {
+    let route = channel::route_lazy(&beating.endpoints, beating.tls);
+    let mut client = client::worker(channel::traced(route.clone()));
     loop {
         let (due, pause) = desk.tick();
         let Some(leases) = due else {
@@ -52,7 +53,7 @@ async fn beat(beating: Beating, desk: Arc<Desk>) -> Result<(), ConnectError> {
             continue;
         };
         let mut standings = Vec::with_capacity(leases.len());
-        let mut failed = false;
+        let mut failed = None;
         for batch in leases.chunks(beating.batch_max) {
             let call = client.heartbeat(timed(request(batch), beating.interval));
             match tokio::time::timeout(beating.interval, call).await {
@@ -62,18 +63,20 @@ async fn beat(beating: Beating, desk: Arc<Desk>) -> Result<(), ConnectError> {
                     standings.extend(batch.iter().cloned().zip(states));
                 }
                 Ok(Err(status)) => {
-                    tracing::warn!(%status, "heartbeat failed; work goes on");
-                    failed = true;
+                    let refusal = Refusal::from(status);
+                    tracing::warn!(%refusal, "heartbeat failed; work goes on");
+                    failed = failed.max(Some(refusal.retry_after.unwrap_or_default()));
                 }
                 Err(_) => {
                     tracing::warn!("heartbeat got no answer; work goes on");
-                    failed = true;
+                    route.move_on();
+                    failed = failed.max(Some(Duration::ZERO));
                 }
             }
         }
         desk.beaten(Input::BeatAnswered(standings));
-        if failed {
-            desk.beaten(Input::BeatFailed);
+        if let Some(retry_after) = failed {
+            desk.beaten(Input::BeatFailed { retry_after });
         }
     }
 }

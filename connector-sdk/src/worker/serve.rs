@@ -17,6 +17,7 @@ use crate::{
     backoff::random_fraction,
     channel::{self, ConnectError},
     client, clock,
+    endpoints::Endpoints,
     identity::{CertificateLife, Identity, IdentityDir, IdentityError},
     lease::Settings,
     refusal::Refusal,
@@ -66,7 +67,7 @@ pub enum WorkerError {
 /// ```
 pub struct Worker {
     dir: IdentityDir,
-    endpoint: Option<String>,
+    endpoints: Vec<String>,
     capabilities: Vec<Arc<dyn Capability>>,
     labels: BTreeMap<String, String>,
     slots: u32,
@@ -78,7 +79,7 @@ impl Worker {
     pub fn new(dir: IdentityDir) -> Self {
         Self {
             dir,
-            endpoint: None,
+            endpoints: Vec::new(),
             capabilities: Vec::new(),
             labels: BTreeMap::new(),
             slots: SLOTS_DEFAULT,
@@ -86,10 +87,11 @@ impl Worker {
         }
     }
 
-    /// Connects to this address (`https://host:port`) instead of the one told at enrolment.
+    /// Connects to this address (`https://host:port`) instead of the one told at enrolment. Several may be given,
+    /// one after the other or with commas between: when the controller in use fails, the worker goes to the next.
     #[must_use]
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = Some(endpoint.into());
+        self.endpoints.push(endpoint.into());
         self
     }
 
@@ -138,13 +140,11 @@ impl Worker {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         let identity = self.dir.load()?;
         warn_if_expired(&identity)?;
-        let told = identity.about.as_ref().map(|about| about.endpoint.clone());
-        let endpoint = self.endpoint.clone().or(told);
-        let endpoint = endpoint.ok_or(WorkerError::NoEndpoint)?;
+        let endpoints = self.endpoints(&identity)?;
         let config = tls::mutual_config(&identity).map_err(ConnectError::from)?;
         let tls = tls::Current::new(config);
-        let channel = channel::connect_lazy_with(&endpoint, tls.clone())?;
-        let mut client = client::worker(channel);
+        let route = channel::route_lazy(&endpoints, tls.clone());
+        let mut client = client::worker(channel::traced(route));
 
         let registry = registry(&self.capabilities)?;
         let registration = Arc::new(Registration {
@@ -155,7 +155,7 @@ impl Worker {
             () = shutdown.cancelled() => return Ok(()),
         };
         let terms = Terms::of(&registered);
-        tracing::info!(worker = registered.worker_id, %endpoint, "registered");
+        tracing::info!(worker = registered.worker_id, "registered");
 
         let (desk, outlets) = Desk::open(Settings {
             slots: self.slots,
@@ -165,7 +165,7 @@ impl Worker {
         });
         let stop_beating = CancellationToken::new();
         let beating = Beating {
-            endpoint,
+            endpoints,
             tls: tls.clone(),
             interval: terms.beat_interval,
             batch_max: terms.report_batch_max,
@@ -183,6 +183,15 @@ impl Worker {
         };
         let renewing = renewing::renew(shift.client.clone(), self.dir, tls);
         shift.work(outlets, renewing, shutdown).await
+    }
+
+    fn endpoints(&self, identity: &Identity) -> Result<Endpoints, WorkerError> {
+        let told = identity.about.as_ref().map(|about| about.endpoint.clone());
+        let named = match self.endpoints.is_empty() {
+            true => told.ok_or(WorkerError::NoEndpoint)?,
+            false => self.endpoints.join(","),
+        };
+        Ok(named.parse()?)
     }
 
     fn register_request(&self) -> RegisterRequest {

@@ -87,9 +87,47 @@ fn a_failed_beat_stops_nothing_and_is_tried_again_soon() {
     answer(&mut machine, poll, vec![grant("a", "t1", 1)]);
     let beat = vec![Action::Beat(vec![lease("a")])];
     assert_eq!(machine.handle(BEAT, Input::Tick), beat);
-    assert_eq!(machine.handle(BEAT, Input::BeatFailed), vec![]);
+    let failed = |retry_after| Input::BeatFailed { retry_after };
+    assert_eq!(machine.handle(BEAT, failed(Duration::ZERO)), vec![]);
     assert_eq!(machine.next_tick(), BEAT + BEAT / 4);
-    assert_eq!(machine.handle(machine.next_tick(), Input::Tick), beat);
+    let now = machine.next_tick();
+    assert_eq!(machine.handle(now, Input::Tick), beat);
+    machine.handle(now, failed(BEAT / 2));
+    assert_eq!(machine.next_tick(), now + BEAT / 2, "a wish is heard");
+    machine.handle(now, failed(BEAT * 60));
+    assert_eq!(machine.next_tick(), now + BEAT, "within reason");
+}
+
+#[test]
+fn a_grant_delivered_again_after_its_end_is_not_begun_again() {
+    let (mut machine, poll) = machine(1);
+    answer(&mut machine, poll, vec![grant("a", "t1", 1)]);
+    machine.handle(BEAT, Input::Finished(lease("a")));
+    let answered = Input::ReportsAnswered {
+        settled: vec![lease("a")],
+        grants: vec![grant("a", "t1", 1)],
+    };
+    let actions = machine.handle(BEAT, answered);
+    assert!(
+        matches!(&actions[..], [Action::Poll { .. }]),
+        "only a poll, got {actions:?}"
+    );
+}
+
+#[test]
+fn a_lost_lease_delivered_late_is_not_begun_again_but_a_new_grant_is() {
+    let (mut machine, poll) = machine(1);
+    answer(&mut machine, poll, vec![grant("a", "t1", 1)]);
+    let lost = Input::BeatAnswered(vec![(lease("a"), Standing::Lost)]);
+    machine.handle(BEAT, lost);
+    assert_eq!(
+        answer(&mut machine, poll, vec![grant("a", "t1", 1)]),
+        vec![]
+    );
+    assert_eq!(
+        answer(&mut machine, poll, vec![grant("b", "t1", 2)]),
+        vec![Action::Start(lease("b"))]
+    );
 }
 
 #[test]

@@ -149,10 +149,12 @@ pub fn connect_error(address: &str, error: &ConnectError) -> CliError {
             error.to_string(),
             "ask an operator for a token (`fulcrum worker add NAME --kind operator`) and enrol again",
         ),
-        ConnectError::Unreachable { detail, .. } => CliError::Unreachable {
-            address: address.to_owned(),
-            cause: detail.clone(),
-        },
+        ConnectError::Unreachable { detail, .. } | ConnectError::Untrusted { detail, .. } => {
+            CliError::Unreachable {
+                address: address.to_owned(),
+                cause: detail.clone(),
+            }
+        }
     }
 }
 

@@ -197,7 +197,12 @@ impl World {
                 self.now = self.machine.next_tick();
                 self.feed(Input::Tick, Vec::new());
                 self.beating = None;
-                self.feed(Input::BeatFailed, Vec::new());
+                self.feed(
+                    Input::BeatFailed {
+                        retry_after: Duration::ZERO,
+                    },
+                    Vec::new(),
+                );
             }
             Step::Drain => {
                 self.draining = true;
