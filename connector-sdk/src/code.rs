@@ -7,7 +7,8 @@ pub const INPUT_INVALID: &str = "INPUT_INVALID";
 pub const OUTPUT_INVALID: &str = "OUTPUT_INVALID";
 /// A payload is not JSON. Fatal; nothing was sent.
 pub const PAYLOAD_INVALID: &str = "PAYLOAD_INVALID";
-/// The output is larger than a payload may be. Fatal; the call was made.
+/// The output, a step's result, or what is handed over to another call is larger than a payload may be. Fatal; the
+/// call was made. Return or hand over a reference.
 pub const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
 /// A payload's encoding is not known to this version. Fatal; nothing was sent.
 pub const ENCODING_UNKNOWN: &str = "ENCODING_UNKNOWN";
@@ -21,7 +22,8 @@ pub const START_TO_CLOSE_TIMEOUT: &str = "START_TO_CLOSE_TIMEOUT";
 pub const CANCELLED: &str = "CANCELLED";
 /// The call was dropped because its worker had to stop.
 pub const WORKER_STOPPED: &str = "WORKER_STOPPED";
-/// The controller refused the task's report whatever it came with. Fatal; the call was made.
+/// The controller refused the task's report whatever it came with; the call was made. Fatal, or unknown where the
+/// controller failed on it again and again.
 pub const REPORT_REFUSED: &str = "REPORT_REFUSED";
 /// A journal name was used twice in one task. Fatal.
 pub const JOURNAL_NAME_REUSED: &str = "JOURNAL_NAME_REUSED";

@@ -142,6 +142,11 @@ impl Desk {
         self.feed(input, Vec::new());
     }
 
+    /// Whether the lease may still be held.
+    pub(super) fn may_hold(&self, lease: &LeaseToken) -> bool {
+        self.lock().machine.may_hold(lease)
+    }
+
     /// How many tasks are held.
     pub(super) fn held(&self) -> usize {
         self.lock().machine.held()

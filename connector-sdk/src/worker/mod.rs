@@ -1,12 +1,14 @@
 //! The running worker: a shell around the [lease machine](crate::lease).
 //!
 //! [`desk`] is the one place that feeds the machine and passes on what it answers. Around it: [`polling`] asks
-//! for tasks, [`running`] does them, [`reporting`] hands in outcomes, [`beating`] renews leases on a thread and
-//! connection of its own, so that busy or blocking capabilities cannot starve it, and [`renewing`] keeps the
-//! certificate fresh. [`serve`] builds a worker and starts it all, [`shift`] is its life until the drain is over.
+//! for tasks, [`running`] does them, [`reporting`] hands in outcomes from its [`outbox`], [`beating`] renews leases
+//! on a thread and connection of its own, so that busy or blocking capabilities cannot starve it, and [`renewing`]
+//! keeps the certificate fresh. [`serve`] builds a worker and starts it all, [`shift`] is its life until the drain is over.
 
 mod beating;
 mod desk;
+mod fitting;
+mod outbox;
 mod polling;
 mod recording;
 mod registering;

@@ -8,12 +8,12 @@ use fulcrum_proto::{
     common::v1::ErrorReason,
     worker::v1::{
         AppendJournalRequest, append_journal_result::Result as Recorded,
-        worker_service_client::WorkerServiceClient,
+        journal_entry::Outcome as Completed, worker_service_client::WorkerServiceClient,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::polling::timed;
+use super::{fitting::fit, polling::timed};
 use crate::{
     Failure, Sent,
     backoff::Backoff,
@@ -29,6 +29,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct LeaseRecorder {
     pub(super) client: WorkerServiceClient<Channel>,
     pub(super) lease: Bytes,
+    pub(super) payload_bytes_max: usize,
     /// Stops the task when its lease turns out to be lost.
     pub(super) stop: CancellationToken,
 }
@@ -37,9 +38,14 @@ pub(super) struct LeaseRecorder {
 impl Recorder for LeaseRecorder {
     async fn record(&self, entry: Entry) -> Result<(), Failure> {
         let name = entry.name.clone();
+        let entry = wire::entry(entry);
+        if let Some(Completed::Output(output)) = &entry.outcome {
+            let what = format!("the result of step {name:?}");
+            fit(&what, output, self.payload_bytes_max)?;
+        }
         let request = AppendJournalRequest {
             lease: self.lease.clone(),
-            entries: vec![wire::entry(entry)],
+            entries: vec![entry],
         };
         let mut client = self.client.clone();
         let mut backoff = Backoff::default();

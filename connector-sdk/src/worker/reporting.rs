@@ -1,6 +1,10 @@
 //! Handing in outcomes, until each is accepted or refused for good.
+//!
+//! A refusal is for good when it is about the report or its lease. One that is about the controller (it is busy,
+//! leaving, cut off from its database, or has a defect) is not: the report is handed in again, with backoff, for as
+//! long as its lease may be held.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use fulcrum_proto::{
     common::v1::{ErrorReason, ItemError},
@@ -9,157 +13,199 @@ use fulcrum_proto::{
         task_report_result::Result as Reported, worker_service_client::WorkerServiceClient,
     },
 };
-use prost::Message as _;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
+use tonic::Code;
 
-use super::{desk::Desk, polling::timed, running::failed};
+use super::{
+    desk::Desk,
+    outbox::{Outbox, Waiting},
+    polling::timed,
+    registering::Registration,
+    running::failed,
+};
 use crate::{
-    Failure, Sent, backoff::Backoff, channel::Channel, code, lease::LeaseToken, refusal::Refusal,
-    wire,
+    Failure, FailureClass, Sent, backoff::Backoff, channel::Channel, code, lease::LeaseToken,
+    refusal::Refusal, wire,
 };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// A call carries one report of any size, or several up to this many bytes together.
-const CALL_BYTES_MAX: usize = 2 << 20;
 
 /// Hands in reports in the order they came, as many at a time as queued up during the last call. Ends when
 /// nothing can come any more.
 pub(super) async fn report(
     mut client: WorkerServiceClient<Channel>,
     desk: Arc<Desk>,
+    registration: Arc<Registration>,
     mut outlet: mpsc::UnboundedReceiver<TaskReport>,
     batch_max: usize,
 ) {
-    let mut queue = VecDeque::new();
+    let mut outbox = Outbox::default();
     let mut backoff = Backoff::default();
-    // Reports to hand in one by one, because the call they were in was refused as a whole.
-    let mut suspects = 0_usize;
     loop {
-        if queue.is_empty() {
-            match outlet.recv().await {
-                Some(report) => queue.push_back(report),
-                None => return,
-            }
+        if !gather(&mut outbox, &mut outlet).await {
+            return;
         }
-        while let Ok(report) = outlet.try_recv() {
-            queue.push_back(report);
+        let batch = outbox.take(Instant::now(), batch_max);
+        if batch.is_empty() {
+            continue;
         }
-        let batch = take_batch(&mut queue, if suspects > 0 { 1 } else { batch_max });
-        suspects = suspects.saturating_sub(1);
         let request = ReportTasksRequest {
             next_slots: desk.next_slots(batch.len()),
-            reports: batch.clone(),
+            reports: batch.iter().map(|waiting| waiting.report.clone()).collect(),
         };
         let answer = client.report_tasks(timed(request, ANSWER_TIMEOUT)).await;
-        let pause = match answer.map_err(Refusal::from) {
+        match answer.map_err(Refusal::from) {
             Ok(response) => {
-                let (again, pause) = settle(&desk, batch, response.into_inner());
-                for report in again.into_iter().rev() {
-                    queue.push_front(report);
-                }
-                match pause {
-                    Some(asked) => backoff.next(asked),
-                    None => {
-                        backoff.reset();
-                        continue;
-                    }
-                }
+                backoff.reset();
+                settle(&desk, &mut outbox, batch, response.into_inner());
             }
             Err(refusal) => {
                 let pause = backoff.next(refusal.retry_after);
                 tracing::warn!(%refusal, ?pause, reports = batch.len(), "cannot hand in reports");
-                if !refusal.is_temporary() {
-                    if batch.len() > 1 {
-                        suspects = batch.len();
-                    } else {
-                        queue.extend(replace_or_leave(&desk, batch, &refusal));
-                        continue;
-                    }
+                tokio::time::sleep(pause).await;
+                if refusal.reason == Some(ErrorReason::NotRegistered) {
+                    // A refusal of this, too, is seen by those who ask for tasks.
+                    let _ = registration.renew(&mut client).await;
+                    outbox.put_back(batch);
+                } else {
+                    refused(&desk, &mut outbox, batch, &refusal);
                 }
-                for report in batch.into_iter().rev() {
-                    queue.push_front(report);
-                }
-                pause
             }
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// The reports of the next call, at least one.
-fn take_batch(queue: &mut VecDeque<TaskReport>, batch_max: usize) -> Vec<TaskReport> {
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    while let Some(report) = queue.front() {
-        bytes += report.encoded_len();
-        if !batch.is_empty() && (bytes > CALL_BYTES_MAX || batch.len() >= batch_max) {
-            break;
         }
-        batch.extend(queue.pop_front());
     }
-    batch
 }
 
-/// Takes in the answer to a batch. Gives the reports to hand in again, and the pause before that.
-fn settle(
-    desk: &Desk,
-    batch: Vec<TaskReport>,
-    answer: ReportTasksResponse,
-) -> (Vec<TaskReport>, Option<Option<Duration>>) {
+/// Waits until a report is due, taking in those that come. `false` when there is none and none can come.
+async fn gather(outbox: &mut Outbox, outlet: &mut mpsc::UnboundedReceiver<TaskReport>) -> bool {
+    let arrived = match outbox.next_due() {
+        None => match outlet.recv().await {
+            Some(report) => Some(report),
+            None => return false,
+        },
+        Some(due) => tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(due) => None,
+            Some(report) = outlet.recv() => Some(report),
+        },
+    };
+    let queued = std::iter::from_fn(|| outlet.try_recv().ok());
+    for report in arrived.into_iter().chain(queued) {
+        outbox.push(Waiting::new(report, Instant::now()));
+    }
+    true
+}
+
+/// What the answer to one report means for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is over with.
+    Final,
+    /// The controller cannot take it now.
+    Later,
+    /// The controller failed on it: a defect, or a limit that may have room again.
+    Defect,
+}
+
+fn verdict(error: &ItemError) -> Verdict {
+    match error.reason() {
+        ErrorReason::Overloaded
+        | ErrorReason::Draining
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::RunNewer => Verdict::Later,
+        ErrorReason::Internal | ErrorReason::LimitExceeded => Verdict::Defect,
+        // A reason of a later version: whether to come back is said beside it.
+        ErrorReason::Unspecified if error.retry_after.is_some() => Verdict::Defect,
+        _ => Verdict::Final,
+    }
+}
+
+/// Takes in the answer to a batch.
+fn settle(desk: &Desk, outbox: &mut Outbox, batch: Vec<Waiting>, answer: ReportTasksResponse) {
+    let now = Instant::now();
     let mut settled = Vec::with_capacity(batch.len());
     let mut again = Vec::new();
-    let mut pause = None;
     let mut results = answer.results.into_iter();
-    for report in batch {
-        match results.next().and_then(|result| result.result) {
-            Some(Reported::Accepted(_)) => settled.push(LeaseToken(report.lease)),
-            Some(Reported::Error(error)) if is_temporary(&error) => {
-                pause = pause.max(Some(error.retry_after.map(wire::std_duration)));
-                again.push(report);
+    for mut waiting in batch {
+        let lease = LeaseToken(waiting.report.lease.clone());
+        let error = match results.next().and_then(|result| result.result) {
+            Some(Reported::Accepted(_)) => {
+                settled.push(lease);
+                continue;
             }
-            Some(Reported::Error(error)) => {
-                tracing::warn!(
-                    reason = error.reason().name(),
-                    message = error.message,
-                    "a report was refused"
-                );
-                settled.push(LeaseToken(report.lease));
+            Some(Reported::Error(error)) => error,
+            // No answer to this one is a defect too.
+            None => ItemError {
+                reason: ErrorReason::Internal.into(),
+                ..ItemError::default()
+            },
+        };
+        let reason = error.reason().name();
+        let asked = error.retry_after.map(wire::std_duration);
+        let verdict = match desk.may_hold(&lease) {
+            true => verdict(&error),
+            false => Verdict::Final,
+        };
+        match verdict {
+            Verdict::Final => {
+                tracing::warn!(reason, message = error.message, "a report was refused");
+                settled.push(lease);
             }
-            // No answer to this one: ask again.
-            None => {
-                pause = pause.max(Some(None));
-                again.push(report);
+            Verdict::Later => again.push(waiting.later(now, asked)),
+            Verdict::Defect if waiting.failed_too_often() => {
+                let why = format!("{reason}: {}", error.message);
+                match instead(waiting.report, FailureClass::Unknown, why) {
+                    Some(report) => again.push(Waiting::new(report, now)),
+                    None => settled.push(lease),
+                }
             }
+            Verdict::Defect => again.push(waiting.later(now, asked)),
         }
     }
+    outbox.put_back(again);
     desk.reported(settled, answer.next_tasks);
-    (again, pause)
 }
 
-fn is_temporary(error: &ItemError) -> bool {
-    matches!(
-        error.reason(),
-        ErrorReason::Overloaded | ErrorReason::Draining | ErrorReason::StoreUnavailable
-    )
-}
-
-/// What to hand in instead of a report that is refused whatever it comes with: a failure that says so. If even
-/// that is refused, the lease is left to end.
-fn replace_or_leave(desk: &Desk, batch: Vec<TaskReport>, refusal: &Refusal) -> Vec<TaskReport> {
-    let failure = Failure::fatal(code::REPORT_REFUSED, refusal.to_string()).sent(Sent::Yes);
-    let mut instead = Vec::new();
-    for report in batch {
-        match report.outcome {
-            Some(task_report::Outcome::Completed(_) | task_report::Outcome::Parked(_)) => {
-                instead.push(TaskReport {
-                    outcome: Some(failed(&failure)),
-                    ..report
-                });
-            }
-            Some(task_report::Outcome::Failed(_)) | None => {
-                desk.reported(vec![LeaseToken(report.lease)], Vec::new());
-            }
+/// Takes in that a call was refused as a whole.
+fn refused(desk: &Desk, outbox: &mut Outbox, batch: Vec<Waiting>, refusal: &Refusal) {
+    let defect = refusal.code == Code::Internal && refusal.reason == Some(ErrorReason::Internal);
+    if refusal.is_temporary() && !defect {
+        outbox.put_back(batch);
+        return;
+    }
+    if batch.len() > 1 {
+        // One of them may be the cause: each by itself will tell.
+        outbox.put_back(batch.into_iter().map(Waiting::alone).collect());
+        return;
+    }
+    let now = Instant::now();
+    for mut waiting in batch {
+        if defect && !waiting.failed_too_often() {
+            outbox.put_back(vec![waiting.later(now, refusal.retry_after)]);
+            continue;
+        }
+        let class = match defect {
+            true => FailureClass::Unknown,
+            false => FailureClass::Fatal,
+        };
+        let lease = LeaseToken(waiting.report.lease.clone());
+        match instead(waiting.report, class, refusal.to_string()) {
+            Some(report) => outbox.put_back(vec![Waiting::new(report, now).alone()]),
+            None => desk.reported(vec![lease], Vec::new()),
         }
     }
-    instead
+}
+
+/// What to hand in instead of a report that will not be taken: a failure that says so. If it is one already, nothing,
+/// and the lease is left to end.
+fn instead(report: TaskReport, class: FailureClass, why: String) -> Option<TaskReport> {
+    match report.outcome {
+        Some(task_report::Outcome::Completed(_) | task_report::Outcome::Parked(_)) => {
+            let failure = Failure::new(class, code::REPORT_REFUSED, why).sent(Sent::Yes);
+            Some(TaskReport {
+                outcome: Some(failed(&failure)),
+                ..report
+            })
+        }
+        Some(task_report::Outcome::Failed(_)) | None => None,
+    }
 }

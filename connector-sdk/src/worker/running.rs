@@ -20,7 +20,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{desk::Job, recording::LeaseRecorder};
+use super::{
+    desk::Job,
+    fitting::{fit, fit_parked},
+    recording::LeaseRecorder,
+};
 use crate::{
     Capability, Context, Contract, EffectClass, Failure, Idempotency, Sent,
     channel::Channel,
@@ -142,6 +146,7 @@ fn unpack(bench: &Bench, job: &Job) -> Result<(Context, Value), Failure> {
     let recorder = LeaseRecorder {
         client: bench.client.clone(),
         lease: task.lease.clone(),
+        payload_bytes_max: bench.payload_bytes_max,
         stop: job.stop.clone(),
     };
     let journal = Journal::new(entries);
@@ -200,28 +205,28 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn outcome(ending: Ending, payload_bytes_max: usize) -> task_report::Outcome {
-    match ending {
+    let fitting = match ending {
         Ending::Done(Ok(output)) => {
             let output = wire::payload(&output);
-            if output.data.len() > payload_bytes_max {
-                let message = format!(
-                    "the output has {} bytes, {payload_bytes_max} are allowed; return a reference",
-                    output.data.len()
-                );
-                return failed(&Failure::fatal(code::PAYLOAD_TOO_LARGE, message).sent(Sent::Yes));
-            }
-            task_report::Outcome::Completed(CompletedOutcome {
-                output: Some(output),
+            fit("the output", &output, payload_bytes_max).map(|()| {
+                task_report::Outcome::Completed(CompletedOutcome {
+                    output: Some(output),
+                })
             })
         }
-        Ending::Done(Err(failure)) => failed(&failure),
-        Ending::Parked(operations) => task_report::Outcome::Parked(ParkedOutcome {
-            operations: operations
+        Ending::Done(Err(failure)) => Err(failure),
+        Ending::Parked(operations) => {
+            let operations: Vec<_> = operations
                 .into_iter()
                 .map(|(name, operation)| wire::parked(name, operation))
-                .collect(),
-        }),
-    }
+                .collect();
+            operations
+                .iter()
+                .try_for_each(|parked| fit_parked(parked, payload_bytes_max))
+                .map(|()| task_report::Outcome::Parked(ParkedOutcome { operations }))
+        }
+    };
+    fitting.unwrap_or_else(|failure| failed(&failure))
 }
 
 pub(super) fn failed(failure: &Failure) -> task_report::Outcome {

@@ -53,6 +53,7 @@ impl Shift {
         reporter.spawn(reporting::report(
             self.client.clone(),
             Arc::clone(&self.desk),
+            Arc::clone(&self.registration),
             outlets.reports,
             self.terms.report_batch_max,
         ));

@@ -1,128 +1,71 @@
 //! A small controller: what a test tells it, it does; what it is told, it remembers.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, MutexGuard},
     thread,
     time::Duration,
 };
 
-use fulcrum_proto::{
-    common::v1::{ErrorReason, ItemError},
-    reason::ERROR_DOMAIN,
-    worker::v1::{
-        append_journal_result, enrolment_service_server::*, task_report_result,
-        worker_service_server::*, *,
-    },
+use fulcrum_proto::worker::v1::{
+    Task, enrolment_service_server::EnrolmentServiceServer,
+    worker_service_server::WorkerServiceServer,
 };
 use fulcrum_sdk::{Enrolment, IdentityDir, Worker, WorkerError, enrol};
+use futures_util::future;
 use tempfile::TempDir;
 use tokio::{
-    net::TcpListener,
+    runtime::Builder,
     sync::{Notify, oneshot},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Response, Status, transport::Server};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic::{
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Server,
+};
 
 use crate::{
     authority::Authority,
-    listener::{Cutter, incoming},
+    listener::{Door, incoming},
+    service::{Shared, State},
 };
-
-pub(crate) const BEAT: Duration = Duration::from_millis(50);
-
-/// What the controller knows and does. Tests look at it and change it through [`Controller::state`].
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) queue: VecDeque<Task>,
-    pub(crate) next_tasks: VecDeque<Task>,
-    pub(crate) reports: Vec<TaskReport>,
-    pub(crate) journals: HashMap<Vec<u8>, Vec<JournalEntry>>,
-    pub(crate) polls: Vec<LeaseTasksRequest>,
-    /// What each call was granted, for when it is repeated because its answer was lost.
-    pub(crate) granted: HashMap<String, Vec<Task>>,
-    pub(crate) registered: Option<RegisterRequest>,
-    pub(crate) enrolled: Vec<EnrolRequest>,
-    pub(crate) beats: usize,
-    pub(crate) renewals: usize,
-    /// What heartbeats are answered with.
-    pub(crate) standing: LeaseState,
-    /// So many report calls fail before one succeeds.
-    pub(crate) report_failures: usize,
-    /// The worker must register again before it gets tasks.
-    pub(crate) forgot_worker: bool,
-    /// How old certificates are at birth.
-    pub(crate) certificate_age: Duration,
-}
-
-struct Shared {
-    authority: Authority,
-    endpoint: Mutex<String>,
-    state: Mutex<State>,
-    changed: Notify,
-    cutter: Arc<Cutter>,
-}
 
 pub(crate) struct Controller {
     shared: Arc<Shared>,
-    enrolment_endpoint: String,
+    enrolment: Arc<Door>,
+    doors: Vec<Arc<Door>>,
     home: TempDir,
     _stop: oneshot::Sender<()>,
 }
 
 impl Controller {
     pub(crate) fn start() -> Self {
+        Self::with_doors(1)
+    }
+
+    /// A controller that workers can reach at several addresses, as if it were several.
+    pub(crate) fn with_doors(count: usize) -> Self {
+        let enrolment = Arc::new(Door::bind());
+        let doors: Vec<_> = (0..count).map(|_| Arc::new(Door::bind())).collect();
+        let endpoints: Vec<_> = doors
+            .iter()
+            .map(|door| door.endpoint().to_owned())
+            .collect();
         let shared = Arc::new(Shared {
             authority: Authority::new(),
-            endpoint: Mutex::default(),
-            state: Mutex::default(),
+            endpoint: endpoints.join(",").into(),
+            state: Default::default(),
             changed: Notify::new(),
-            cutter: Arc::default(),
         });
-        let (addresses, ready) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
-        let serving = Arc::clone(&shared);
+        let serving = serve(Arc::clone(&shared), Arc::clone(&enrolment), doors.clone());
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
-                let enrolment = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let worker = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                addresses
-                    .send((
-                        enrolment.local_addr().unwrap().port(),
-                        worker.local_addr().unwrap().port(),
-                    ))
-                    .unwrap();
-                let enrolment = Server::builder()
-                    .add_service(EnrolmentServiceServer::from_arc(Arc::clone(&serving)))
-                    .serve_with_incoming(incoming(
-                        enrolment,
-                        serving.authority.enrolment_tls(),
-                        Arc::default(),
-                    ));
-                let worker = Server::builder()
-                    .add_service(WorkerServiceServer::from_arc(Arc::clone(&serving)))
-                    .serve_with_incoming(incoming(
-                        worker,
-                        serving.authority.mutual_tls(),
-                        Arc::clone(&serving.cutter),
-                    ));
-                tokio::select! {
-                    _ = enrolment => {}
-                    _ = worker => {}
-                    _ = stopped => {}
-                }
-            });
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(future::select(Box::pin(serving), stopped));
         });
-        let (enrolment_port, worker_port) = ready.recv().unwrap();
-        *shared.endpoint.lock().unwrap() = format!("https://localhost:{worker_port}");
         Self {
             shared,
-            enrolment_endpoint: format!("https://localhost:{enrolment_port}"),
+            enrolment,
+            doors,
             home: tempfile::tempdir().unwrap(),
             _stop: stop,
         }
@@ -142,16 +85,28 @@ impl Controller {
 
     pub(crate) fn enrolment(&self, token: &str) -> Enrolment {
         Enrolment {
-            endpoint: self.enrolment_endpoint.clone(),
+            endpoint: self.enrolment.endpoint().to_owned(),
             token: token.parse().unwrap(),
             name: None,
             version: "test".into(),
         }
     }
 
+    /// The place where joining machines come in.
+    pub(crate) fn enrolment_door(&self) -> &Door {
+        &self.enrolment
+    }
+
+    /// The places where workers come in, as if each were a controller of its own.
+    pub(crate) fn doors(&self) -> &[Arc<Door>] {
+        &self.doors
+    }
+
     /// Cuts the connections of all workers.
     pub(crate) fn cut_connections(&self) {
-        self.shared.cutter.cut();
+        for door in &self.doors {
+            door.cut();
+        }
     }
 
     /// Offers a task.
@@ -181,6 +136,15 @@ impl Controller {
     /// Enrols and runs a worker on a thread of its own with a single-threaded runtime, so that a capability that
     /// blocks blocks everything but the heartbeat.
     pub(crate) async fn work(&self, build: impl FnOnce(Worker) -> Worker) -> Working {
+        self.work_on(Builder::new_current_thread(), build).await
+    }
+
+    /// As [`work`](Self::work), on a runtime of the caller's making.
+    pub(crate) async fn work_on(
+        &self,
+        mut runtime: Builder,
+        build: impl FnOnce(Worker) -> Worker,
+    ) -> Working {
         let dir = self.identity();
         let token = self.authority().token("secret");
         enrol(&self.enrolment(&token), &dir).await.unwrap();
@@ -189,10 +153,7 @@ impl Controller {
         let stop = shutdown.clone();
         let (ended, end) = oneshot::channel();
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = runtime.enable_all().build().unwrap();
             let _ = ended.send(runtime.block_on(worker.run(stop)));
         });
         Working { shutdown, end }
@@ -216,161 +177,26 @@ impl Working {
     }
 }
 
-fn status(code: Code, reason: ErrorReason) -> Status {
-    let details = ErrorDetails::with_error_info(reason.name(), ERROR_DOMAIN, HashMap::new());
-    Status::with_error_details(code, reason.name(), details)
+async fn serve(shared: Arc<Shared>, enrolment: Arc<Door>, doors: Vec<Arc<Door>>) {
+    let tls = shared.authority.enrolment_tls();
+    let service = EnrolmentServiceServer::from_arc(Arc::clone(&shared));
+    let enrolling = Server::builder()
+        .add_service(InterceptedService::new(service, guard(&enrolment)))
+        .serve_with_incoming(incoming(enrolment, tls));
+    let working = doors.into_iter().map(|door| {
+        let tls = shared.authority.mutual_tls();
+        let service = WorkerServiceServer::from_arc(Arc::clone(&shared));
+        Server::builder()
+            .add_service(InterceptedService::new(service, guard(&door)))
+            .serve_with_incoming(incoming(door, tls))
+    });
+    let (enrolled, worked) = future::join(enrolling, future::join_all(working)).await;
+    enrolled.unwrap();
+    worked.into_iter().for_each(Result::unwrap);
 }
 
-#[tonic::async_trait]
-impl EnrolmentService for Shared {
-    async fn enrol(
-        &self,
-        request: Request<EnrolRequest>,
-    ) -> Result<Response<EnrolResponse>, Status> {
-        let request = request.into_inner();
-        let mut state = self.state.lock().unwrap();
-        state.enrolled.push(request.clone());
-        if request.token != self.authority.token("secret") {
-            return Err(status(Code::Unauthenticated, ErrorReason::TokenInvalid));
-        }
-        let endpoint = self.endpoint.lock().unwrap().clone();
-        let age = state.certificate_age;
-        let response = self.authority.enrol(&request.csr_der, &endpoint, age);
-        Ok(Response::new(response))
-    }
-}
-
-#[tonic::async_trait]
-impl WorkerService for Shared {
-    async fn register(
-        &self,
-        request: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        let mut state = self.state.lock().unwrap();
-        state.registered = Some(request.into_inner());
-        state.forgot_worker = false;
-        self.changed.notify_waiters();
-        Ok(Response::new(RegisterResponse {
-            worker_id: "wrk_1".into(),
-            heartbeat_interval: Some(BEAT.try_into().unwrap()),
-            ..RegisterResponse::default()
-        }))
-    }
-
-    async fn lease_tasks(
-        &self,
-        request: Request<LeaseTasksRequest>,
-    ) -> Result<Response<LeaseTasksResponse>, Status> {
-        let request = request.into_inner();
-        self.state.lock().unwrap().polls.push(request.clone());
-        self.changed.notify_waiters();
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
-                let mut state = self.state.lock().unwrap();
-                if state.forgot_worker {
-                    return Err(status(Code::FailedPrecondition, ErrorReason::NotRegistered));
-                }
-                let again = state.granted.get(&request.call_id).cloned();
-                let count = state.queue.len().min(request.slots as usize);
-                if again.is_some() || count > 0 || request.slots == 0 {
-                    let tasks = again.unwrap_or_else(|| state.queue.drain(..count).collect());
-                    state.granted.insert(request.call_id, tasks.clone());
-                    let retry_after = None;
-                    return Ok(Response::new(LeaseTasksResponse { tasks, retry_after }));
-                }
-            }
-            changed.await;
-        }
-    }
-
-    async fn heartbeat(
-        &self,
-        request: Request<HeartbeatRequest>,
-    ) -> Result<Response<HeartbeatResponse>, Status> {
-        let mut state = self.state.lock().unwrap();
-        state.beats += 1;
-        self.changed.notify_waiters();
-        let result = HeartbeatResult {
-            state: state.standing.into(),
-            lease_ttl: None,
-        };
-        let results = request.into_inner().leases.iter().map(|_| result).collect();
-        Ok(Response::new(HeartbeatResponse { results }))
-    }
-
-    async fn report_tasks(
-        &self,
-        request: Request<ReportTasksRequest>,
-    ) -> Result<Response<ReportTasksResponse>, Status> {
-        let request = request.into_inner();
-        let mut state = self.state.lock().unwrap();
-        if state.report_failures > 0 {
-            state.report_failures -= 1;
-            return Err(status(Code::Unavailable, ErrorReason::Overloaded));
-        }
-        let accepted = TaskReportResult {
-            result: Some(task_report_result::Result::Accepted(ReportAccepted {})),
-        };
-        let results = request.reports.iter().map(|_| accepted.clone()).collect();
-        state.reports.extend(request.reports);
-        let next = state.next_tasks.len().min(request.next_slots as usize);
-        let next_tasks = state.next_tasks.drain(..next).collect();
-        self.changed.notify_waiters();
-        Ok(Response::new(ReportTasksResponse {
-            results,
-            next_tasks,
-        }))
-    }
-
-    async fn append_journal(
-        &self,
-        request: Request<AppendJournalRequest>,
-    ) -> Result<Response<AppendJournalResponse>, Status> {
-        let request = request.into_inner();
-        let mut state = self.state.lock().unwrap();
-        if state.standing == LeaseState::Lost {
-            return Err(status(Code::FailedPrecondition, ErrorReason::LeaseLost));
-        }
-        let journal = state.journals.entry(request.lease.to_vec()).or_default();
-        let results = request.entries.into_iter().map(|entry| {
-            let same = journal.iter().find(|known| known.name == entry.name);
-            let result = match same {
-                Some(known) if known.input_digest != entry.input_digest => {
-                    append_journal_result::Result::Error(ItemError {
-                        reason: ErrorReason::JournalInputChanged.into(),
-                        ..ItemError::default()
-                    })
-                }
-                Some(_) => append_journal_result::Result::Recorded(JournalRecorded {}),
-                None => {
-                    journal.push(entry);
-                    append_journal_result::Result::Recorded(JournalRecorded {})
-                }
-            };
-            AppendJournalResult {
-                result: Some(result),
-            }
-        });
-        let results = results.collect();
-        Ok(Response::new(AppendJournalResponse { results }))
-    }
-
-    async fn renew_certificate(
-        &self,
-        request: Request<RenewCertificateRequest>,
-    ) -> Result<Response<RenewCertificateResponse>, Status> {
-        let csr = request.into_inner().csr_der;
-        let left = Duration::from_secs(3600);
-        let chain = self.authority.certify(&csr, Duration::ZERO, left);
-        self.state.lock().unwrap().renewals += 1;
-        self.changed.notify_waiters();
-        Ok(Response::new(RenewCertificateResponse {
-            certificate_chain_pem: chain,
-            ca_bundle_pem: self.authority.ca_pem(),
-            expires_at: None,
-        }))
-    }
+/// Notes each call at the door, and refuses it if the door is told to.
+fn guard(door: &Arc<Door>) -> impl Interceptor + Clone + Send + Sync + 'static {
+    let door = Arc::clone(door);
+    move |request| door.admit().map(|()| request)
 }

@@ -43,7 +43,7 @@ async fn a_server_of_another_authority_never_sees_the_secret() {
     assert!(
         matches!(
             refused,
-            Err(EnrolError::Connect(ConnectError::Unreachable { .. }))
+            Err(EnrolError::Connect(ConnectError::Untrusted { .. }))
         ),
         "{refused:?}"
     );

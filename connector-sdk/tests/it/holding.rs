@@ -1,3 +1,11 @@
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use fulcrum_proto::worker::v1::LeaseState;
 use fulcrum_sdk::{Context, Contract, EffectClass, Failure, capability};
 use serde_json::{Value, json};
@@ -42,6 +50,84 @@ async fn leases_are_renewed_while_a_capability_blocks_the_only_thread() {
         .await;
     assert_eq!(output(&report), json!("done"));
     working.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn leases_outlive_their_time_while_capabilities_block_every_thread() {
+    const THREADS: usize = 2;
+    let ttl = Duration::from_secs(2);
+    let controller = Controller::start();
+    controller.state().lease_ttl = Some(ttl);
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let blocked = Arc::new(AtomicUsize::new(0));
+    let (waiting, counting) = (Arc::clone(&gate), Arc::clone(&blocked));
+    let block = move |_ctx: Context, input: Value| {
+        let (gate, blocked) = (Arc::clone(&waiting), Arc::clone(&counting));
+        async move {
+            blocked.fetch_add(1, Ordering::SeqCst);
+            let shut = gate.0.lock().unwrap();
+            drop(gate.1.wait_while(shut, |open| !*open).unwrap());
+            Ok(input)
+        }
+    };
+    for number in 0..THREADS {
+        controller.offer(task(&format!("t{number}"), "block", json!(number)));
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(THREADS);
+    let contract = outward("block");
+    let working = controller
+        .work_on(runtime, |worker| {
+            worker.capability(capability(contract, block))
+        })
+        .await;
+    controller
+        .until(|state| {
+            let held = |(granted, renewed): &(_, std::time::Instant)| *renewed - *granted > ttl * 2;
+            let all_held = state.leases.len() == THREADS && state.leases.values().all(held);
+            (all_held && blocked.load(Ordering::SeqCst) == THREADS).then_some(())
+        })
+        .await;
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    // A lease that had run out in between would be refused.
+    controller
+        .until(|state| (state.reports.len() == THREADS).then_some(()))
+        .await;
+    working.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_grant_that_arrives_twice_is_worked_on_once() {
+    let controller = Controller::start();
+    controller.state().stutters = true;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&runs);
+    let count = move |_ctx: Context, input: Value| {
+        let runs = Arc::clone(&counting);
+        async move {
+            runs.fetch_add(1, Ordering::SeqCst);
+            Ok(input)
+        }
+    };
+    // One twice in the answer to a poll, another with the answer to a report and again with that to its own.
+    let next = task("b", "count", json!(2));
+    controller.state().next_tasks.extend([next.clone(), next]);
+    controller.offer(task("a", "count", json!(1)));
+    let working = controller
+        .work(|worker| worker.capability(capability(outward("count"), count)))
+        .await;
+    controller
+        .until(|state| (state.reports.len() == 2).then_some(()))
+        .await;
+    // What arrived twice was in hand before this one.
+    controller.offer(task("c", "count", json!(3)));
+    controller
+        .until(|state| (state.reports.len() >= 3 && state.next_tasks.is_empty()).then_some(()))
+        .await;
+    working.stop().await.unwrap();
+    assert_eq!(controller.state().reports.len(), 3);
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
 
 /// Tells when it is dropped.

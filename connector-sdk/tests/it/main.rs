@@ -1,7 +1,7 @@
 //! The SDK against a real gRPC server over mutual TLS on loopback.
 //!
-//! [`controller`] is a small controller without storage: it enrols, hands out the tasks a test gives it, and
-//! remembers what it was told. It runs on a runtime of its own, as the real one runs in a process of its own.
+//! [`controller`] is a small controller without storage: its [`service`] enrols, hands out the tasks a test gives it,
+//! and remembers what it was told. It runs on a runtime of its own, as the real one runs in a process of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -12,4 +12,8 @@ mod holding;
 mod journaling;
 mod listener;
 mod messages;
+mod reaching;
+mod refusing;
+mod reporting;
+mod service;
 mod working;
