@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 /// The encoding's own version, stored beside each event.
 pub const EVENT_SCHEMA: u16 = 1;
 
+/// Kinds that this version knows: `0..EVENT_KINDS`. A higher one was written by a newer version.
+pub const EVENT_KINDS: u16 = 26;
+
 /// A step instance: the path of its ids from the root (`setup/invoice`) and the epoch, which rises when the step is
 /// restarted, never on retry. Printed as `setup/invoice~1`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -69,6 +69,8 @@ pub mod code {
     pub const JOURNAL_CONFLICT: &str = "JOURNAL_CONFLICT";
     /// A workflow to run does not exist.
     pub const UNKNOWN_WORKFLOW: &str = "UNKNOWN_WORKFLOW";
+    /// What a task needs is missing from the database, or does not match its hash.
+    pub const DATA_CORRUPT: &str = "DATA_CORRUPT";
 }
 
 impl Failure {

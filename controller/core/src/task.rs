@@ -26,15 +26,17 @@ pub struct Lease {
 /// A lease together with its holder, checked inside the commit.
 ///
 /// With a holder: the task is leased, with this sequence number and nonce, to that worker. Without one, the controller
-/// itself acts on a task that it saw to be due: the task still has this `lease.seq`, whatever its state, and its due
-/// instant has still passed (a heartbeat in between makes the fence fail). The nonce is not looked at then: a task
-/// that was never granted has none, and `Uuid::nil()` stands in its place.
+/// itself acts on a task that it saw to be due: the task is still in the state that was seen, with this `lease.seq`
+/// (which a release keeps), and its due instant has still passed (a heartbeat in between makes the fence fail). The
+/// nonce is not looked at then: a task that was never granted has none, and `Uuid::nil()` stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence {
     /// The lease.
     pub lease: Lease,
     /// Who must hold it; `None` when the controller itself acts on an observed task.
     pub holder: Option<WorkerId>,
+    /// The state in which the task must be: leased, where there is a holder.
+    pub state: TaskState,
 }
 
 /// Where a task stands.
@@ -117,6 +119,20 @@ impl TaskOp {
             | TaskOp::Remove { task } => *task,
         }
     }
+}
+
+/// A new task that its own commit leases to a worker with a free slot, instead of offering it: the direct hand-off.
+/// The task's `ready_at` must have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandOff {
+    /// The task; the same commit creates it.
+    pub task: TaskId,
+    /// Who gets it.
+    pub worker: WorkerId,
+    /// Random, drawn by the controller.
+    pub nonce: Uuid,
+    /// How long the lease lasts, from the database's clock in the commit.
+    pub lease: Millis,
 }
 
 /// A task as it stands in the store: what the reaper sees and tests compare.

@@ -123,6 +123,7 @@ impl Merged {
             payloads: decision.payloads.clone(),
             fences: decision.fences.clone(),
             tasks: decision.tasks.clone(),
+            hand_offs: Vec::new(),
             timers: decision.timers.clone(),
             mail: decision.mail.clone(),
             consumed: decision.consumed.clone(),

@@ -1,14 +1,18 @@
 //! Grants made ready for the wire: with their input and, from the second grant on, their journal.
 
+use fulcrum_core::decide::command::{Report, ReportOutcome};
+use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::effect::effect_key;
-use fulcrum_core::failure::Failure;
-use fulcrum_core::ids::{RunId, TaskId};
+use fulcrum_core::event::{Actor, Grant};
+use fulcrum_core::failure::{Failure, code};
+use fulcrum_core::ids::{PayloadId, RunId};
 use fulcrum_core::payload::{Payload, PayloadRef};
-use fulcrum_core::run::{JournalEntry, Run};
-use fulcrum_core::store::{GrantedTask, Store, StoreError};
-use std::collections::BTreeMap;
+use fulcrum_core::run::JournalEntry;
+use fulcrum_core::store::{Folded, GrantedTask, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::lane::restore;
+use super::load::load;
+use super::router::Router;
 
 /// A granted task with everything that its worker needs.
 #[derive(Debug, Clone)]
@@ -34,90 +38,214 @@ pub struct ClosedOperation {
     pub result: Result<Option<Payload>, Failure>,
 }
 
+/// Grants with what they need, and those that this controller cannot deliver.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    /// Ready for the wire.
+    pub ready: Vec<Delivery>,
+    /// Each for itself: what is wrong with one task keeps no other from its worker.
+    pub spoiled: Vec<Spoiled>,
+}
+
+/// A grant whose input or journal cannot be read.
+#[derive(Debug)]
+pub struct Spoiled {
+    /// The grant.
+    pub task: GrantedTask,
+    /// Why.
+    pub error: StoreError,
+}
+
+impl Spoiled {
+    /// The failure to report under the grant's lease, when the run itself can take it: its task then ends with a typed
+    /// failure instead of being granted again and again. `None` when the run is corrupt or was written by a newer
+    /// controller: nothing can be decided on it here, so the lease is left to run out.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match &self.error {
+            StoreError::CorruptPayload { .. } => {
+                Some(Failure::fatal(code::DATA_CORRUPT, self.error.to_string()))
+            }
+            StoreError::Corrupt { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::Retry(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::Full(_)
+            | StoreError::Refused(_) => None,
+        }
+    }
+}
+
+impl Spoiled {
+    /// Ends what cannot be delivered, as far as that is possible here.
+    pub async fn give_up(self, router: &Router) {
+        let GrantedTask {
+            lease,
+            worker,
+            granted_at,
+            run,
+            root,
+            ref step,
+            ..
+        } = self.task;
+        tracing::error!(task = %lease.task, %run, %step, error = %self.error, "a granted task cannot be delivered");
+        let Some(failure) = self.failure() else {
+            return;
+        };
+        let report = Report {
+            step: step.clone(),
+            lease,
+            grant: Grant {
+                worker,
+                lease_seq: lease.seq,
+                granted_at,
+            },
+            outcome: ReportOutcome::Failed {
+                failure,
+                details: None,
+            },
+        };
+        let command = Command {
+            run,
+            actor: Actor::System,
+            trace: None,
+            kind: CommandKind::Report(Box::new(report)),
+        };
+        if let Err(error) = router.settle(command, root).await {
+            tracing::error!(task = %lease.task, %run, %error, "its failure could not be recorded; the lease runs out");
+        }
+    }
+}
+
 /// Loads what the grants refer to, in a query for all of them. Only a task that was granted before can have a
-/// journal, so first grants cost no look at the run.
+/// journal, so first grants cost no look at the run. The error is the database's; one task's trouble is in its place
+/// in the answer.
 pub async fn deliveries<S: Store>(
     store: &S,
     granted: Vec<GrantedTask>,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Deliveries, StoreError> {
+    let mut deliveries = Deliveries::default();
     if granted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(deliveries);
     }
-    let journals = journals(store, &granted).await?;
-    let mut wanted: Vec<PayloadRef> = granted.iter().map(|task| task.input).collect();
-    for entries in journals.values() {
-        wanted.extend(
-            entries
-                .iter()
-                .filter_map(|entry| entry.result.as_ref().ok().copied().flatten()),
-        );
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
-    let payloads: BTreeMap<_, _> = store
-        .payloads(&wanted)
-        .await?
-        .into_iter()
-        .map(|new| (new.reference.id, new.payload))
-        .collect();
-    let find = |run: RunId, reference: PayloadRef| {
-        payloads
-            .get(&reference.id)
-            .cloned()
-            .ok_or_else(|| StoreError::Corrupt {
-                run,
-                problem: format!("payload {} is missing", reference.id),
-            })
-    };
-    granted
-        .into_iter()
-        .map(|task| {
-            let mut journal = Vec::new();
-            for entry in journals.get(&task.lease.task).into_iter().flatten() {
-                let result = match &entry.result {
-                    Ok(reference) => Ok(reference
-                        .map(|reference| find(task.run, reference))
-                        .transpose()?),
-                    Err(failure) => Err(failure.clone()),
-                };
-                journal.push(ClosedOperation {
-                    name: entry.name.clone(),
-                    input_digest: entry.input_digest,
-                    result,
-                });
-            }
-            Ok(Delivery {
-                input: find(task.run, task.input)?,
-                effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
-                journal,
-                task,
-            })
-        })
-        .collect()
-}
-
-async fn journals<S: Store>(
-    store: &S,
-    granted: &[GrantedTask],
-) -> Result<BTreeMap<TaskId, Vec<JournalEntry>>, StoreError> {
-    let again: Vec<&GrantedTask> = granted.iter().filter(|task| task.lease.seq > 1).collect();
-    let mut runs: Vec<RunId> = again.iter().map(|task| task.run).collect();
-    runs.sort_unstable();
-    runs.dedup();
-    let mut states: BTreeMap<RunId, Run> = BTreeMap::new();
-    if !runs.is_empty() {
-        for loaded in store.load(&runs).await?.into_iter().flatten() {
-            let id = loaded.head.run;
-            states.insert(id, restore(loaded)?.0);
+    let runs = runs_with_journals(store, &granted).await?;
+    let mut open = Vec::with_capacity(granted.len());
+    for task in granted {
+        match journal(&runs, &task) {
+            Ok(entries) => open.push((task, entries)),
+            Err(error) => deliveries.spoiled.push(Spoiled { task, error }),
         }
     }
-    Ok(again
-        .into_iter()
-        .filter_map(|task| {
-            Some((
-                task.lease.task,
-                states.get(&task.run)?.journal_of(&task.step),
-            ))
-        })
-        .collect())
+    let mut wanted: Vec<PayloadRef> = open
+        .iter()
+        .flat_map(|(task, entries)| std::iter::once(task.input).chain(outputs(entries)))
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let payloads = payloads(store, &wanted).await?;
+    for (task, entries) in open {
+        match assemble(&payloads, &task, entries) {
+            Ok((input, journal)) => deliveries.ready.push(Delivery {
+                effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
+                input,
+                journal,
+                task,
+            }),
+            Err(error) => deliveries.spoiled.push(Spoiled { task, error }),
+        }
+    }
+    Ok(deliveries)
+}
+
+type Runs = BTreeMap<RunId, Result<Folded, StoreError>>;
+type Payloads = BTreeMap<PayloadId, Result<Payload, StoreError>>;
+
+async fn runs_with_journals<S: Store>(
+    store: &S,
+    granted: &[GrantedTask],
+) -> Result<Runs, StoreError> {
+    let again = granted.iter().filter(|task| task.lease.seq > 1);
+    let runs: BTreeSet<RunId> = again.map(|task| task.run).collect();
+    if runs.is_empty() {
+        return Ok(Runs::new());
+    }
+    load(store, &runs.into_iter().collect::<Vec<_>>()).await
+}
+
+fn journal(runs: &Runs, task: &GrantedTask) -> Result<Vec<JournalEntry>, StoreError> {
+    if task.lease.seq <= 1 {
+        return Ok(Vec::new());
+    }
+    match runs.get(&task.run) {
+        Some(Ok(folded)) => Ok(folded.run.journal_of(&task.step)),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(StoreError::Corrupt {
+            run: task.run,
+            problem: format!("it has task {} and no row", task.lease.task),
+        }),
+    }
+}
+
+fn outputs(entries: &[JournalEntry]) -> impl Iterator<Item = PayloadRef> {
+    entries
+        .iter()
+        .filter_map(|entry| entry.result.as_ref().ok().copied().flatten())
+}
+
+/// Everything at once; if something in it is spoiled, one by one, to learn what.
+async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads, StoreError> {
+    match store.payloads(wanted).await {
+        Ok(loaded) => Ok(loaded
+            .into_iter()
+            .map(|new| (new.reference.id, Ok(new.payload)))
+            .collect()),
+        Err(StoreError::CorruptPayload { .. }) => {
+            let mut payloads = Payloads::new();
+            for reference in wanted {
+                let alone = match store.payloads(std::slice::from_ref(reference)).await {
+                    Ok(mut loaded) => loaded
+                        .pop()
+                        .map(|new| new.payload)
+                        .ok_or_else(|| missing(*reference)),
+                    Err(error @ StoreError::CorruptPayload { .. }) => Err(error),
+                    Err(error) => return Err(error),
+                };
+                payloads.insert(reference.id, alone);
+            }
+            Ok(payloads)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn assemble(
+    payloads: &Payloads,
+    task: &GrantedTask,
+    entries: Vec<JournalEntry>,
+) -> Result<(Payload, Vec<ClosedOperation>), StoreError> {
+    let find = |reference: PayloadRef| match payloads.get(&reference.id) {
+        Some(payload) => payload.clone(),
+        None => Err(missing(reference)),
+    };
+    let mut journal = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let result = match entry.result {
+            Ok(reference) => Ok(reference.map(find).transpose()?),
+            Err(failure) => Err(failure),
+        };
+        journal.push(ClosedOperation {
+            name: entry.name,
+            input_digest: entry.input_digest,
+            result,
+        });
+    }
+    Ok((find(task.input)?, journal))
+}
+
+fn missing(reference: PayloadRef) -> StoreError {
+    StoreError::CorruptPayload {
+        payload: reference.id,
+        problem: "it is missing".to_owned(),
+    }
 }

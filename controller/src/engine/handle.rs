@@ -12,7 +12,7 @@ use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard, Wor
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, Payload};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Beat, BeatOutcome, RunHead, Store, StoreError};
+use fulcrum_core::store::{Beat, BeatOutcome, GrantedTask, RunHead, Store, StoreError};
 use fulcrum_core::time::Millis;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,7 @@ use super::catalog::{Catalog, Source};
 use super::delivery::{Delivery, deliveries};
 use super::dispatch::Poll;
 use super::item::{Accepted, LaneError, PendingRequest};
-use super::lane::restore;
+use super::load::load;
 use super::recent::RecentGrants;
 use super::router::Router;
 use super::token::LeaseToken;
@@ -298,7 +298,7 @@ impl<S: Store, C: Source> Engine<S, C> {
             .recent
             .repeated(call.worker, &call.call_id, self.clock.now())
         {
-            return Ok(deliveries(self.store.as_ref(), granted).await?);
+            return self.delivered(granted).await;
         }
         if call.slots == 0 || call.capabilities.is_empty() {
             return Ok(Vec::new());
@@ -318,7 +318,16 @@ impl<S: Store, C: Source> Engine<S, C> {
         })?;
         let granted = granted.await.unwrap_or_default();
         self.recent.remember(call.worker, call.call_id, &granted);
-        Ok(deliveries(self.store.as_ref(), granted).await?)
+        self.delivered(granted).await
+    }
+
+    /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out.
+    async fn delivered(&self, granted: Vec<GrantedTask>) -> Result<Vec<Delivery>, EngineError> {
+        let deliveries = deliveries(self.store.as_ref(), granted).await?;
+        for spoiled in deliveries.spoiled {
+            spoiled.give_up(&self.router).await;
+        }
+        Ok(deliveries.ready)
     }
 
     /// Extends leases, in order of `tokens`.
@@ -420,18 +429,14 @@ impl<S: Store, C: Source> Engine<S, C> {
         namespace: NamespaceId,
         run: RunId,
     ) -> Result<(fulcrum_core::run::Run, RunHead), EngineError> {
-        let loaded = self
-            .store
-            .load(&[run])
+        let folded = load(self.store.as_ref(), &[run])
             .await?
-            .pop()
-            .flatten()
-            .ok_or(EngineError::RunNotFound(run))?;
-        if loaded.head.namespace != namespace {
+            .remove(&run)
+            .ok_or(EngineError::RunNotFound(run))??;
+        if folded.head.namespace != namespace {
             return Err(EngineError::RunNotFound(run));
         }
-        let (state, head, _) = restore(loaded)?;
-        Ok((state, head))
+        Ok((folded.run, folded.head))
     }
 
     async fn address(&self, to: Addressed, kind: CommandKind) -> Result<(), EngineError> {

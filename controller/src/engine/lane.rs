@@ -9,9 +9,8 @@ use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
-use fulcrum_core::run::Run;
 use fulcrum_core::store::{
-    Commit, CommitOutcome, FlushReport, JoinKey, LoadedRun, RunHead, Store, StoreError,
+    Commit, CommitOutcome, FlushReport, Folded, JoinKey, RunHead, Store, StoreError,
 };
 use fulcrum_core::task::TaskOp;
 use futures_util::FutureExt;
@@ -24,6 +23,7 @@ use super::cache::{CachedRun, RunCache};
 use super::catalog::{Catalog, Source};
 use super::dispatch::Waker;
 use super::item::{Item, LaneError};
+use super::load::load;
 use super::reaper::Reassertion;
 use super::watch::{Seen, WatchHub};
 use super::work::{Knowledge, Want, Work};
@@ -247,10 +247,13 @@ impl<S: Store, C: Source> Lane<S, C> {
         corrupt: &mut BTreeMap<RunId, StoreError>,
     ) -> Result<Vec<(RunId, CachedRun)>, StoreError> {
         let mut runs = Vec::new();
-        for loaded in self.store.load(missing).await?.into_iter().flatten() {
-            let id = loaded.head.run;
-            match restore(loaded) {
-                Ok((run, head, snapshot_seq)) => {
+        for (id, folded) in load(self.store.as_ref(), missing).await? {
+            match folded {
+                Ok(Folded {
+                    run,
+                    head,
+                    snapshot_seq,
+                }) => {
                     match self.catalog.plan(run.origin.definition).await? {
                         Ok(plan) => {
                             let payloads = BTreeMap::new();
@@ -504,41 +507,6 @@ pub fn deliver(mail: &Mail) -> Command {
             body: mail.body.clone(),
         },
     }
-}
-
-/// Folds a loaded run, verifying its hash chain on the way.
-pub fn restore(loaded: LoadedRun) -> Result<(Run, RunHead, u64), StoreError> {
-    let id = loaded.head.run;
-    let corrupt = |problem: String| StoreError::Corrupt { run: id, problem };
-    let (mut run, mut chain, snapshot_seq) = match loaded.snapshot {
-        Some(snapshot) => {
-            let run: Run = Run::from_bytes(&snapshot.state)
-                .map_err(|e| corrupt(format!("the snapshot does not decode: {e}")))?;
-            (Some(run), snapshot.chain, snapshot.seq)
-        }
-        None => (None, fulcrum_core::event::ChainHash::default(), 0),
-    };
-    for event in &loaded.events {
-        let envelope = event.open(id, chain).map_err(corrupt)?;
-        chain = event.hash;
-        match &mut run {
-            Some(run) => run.evolve(&envelope),
-            None => {
-                run = Some(
-                    Run::from_started(id, &envelope)
-                        .ok_or_else(|| corrupt("the first event is not RunStarted".into()))?,
-                )
-            }
-        }
-    }
-    let run = run.ok_or_else(|| corrupt("the run has no events".into()))?;
-    if chain != loaded.head.chain || run.last_seq != loaded.head.last_seq {
-        return Err(corrupt(format!(
-            "the run row is at event {}, the timeline at {}",
-            loaded.head.last_seq, run.last_seq
-        )));
-    }
-    Ok((run, loaded.head, snapshot_seq))
 }
 
 fn commit_id(entropy: &Entropy) -> Result<CommitId, StoreError> {

@@ -38,7 +38,7 @@ impl<S: Store> Loop for Reap<S> {
     const NAME: &'static str = "reaper";
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
-        Ok(Progress::done(self.0.sweep().await? as u64))
+        Ok(self.0.sweep().await?)
     }
 }
 
@@ -46,13 +46,7 @@ impl<S: Store> Loop for Fire<S> {
     const NAME: &'static str = "timers";
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
-        let fired = self.0.sweep().await? as u64;
-        // Whatever is left over is due as well; an empty sweep waits for the period.
-        Ok(if fired > 0 {
-            Progress::more(fired)
-        } else {
-            Progress::done(0)
-        })
+        Ok(self.0.sweep().await?)
     }
 }
 
@@ -60,7 +54,7 @@ impl<S: Store> Loop for Deliver<S> {
     const NAME: &'static str = "mail";
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
-        Ok(Progress::done(self.0.sweep().await? as u64))
+        Ok(self.0.sweep().await?)
     }
 }
 

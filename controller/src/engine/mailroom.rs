@@ -7,7 +7,9 @@ use fulcrum_core::time::Millis;
 use futures_util::future::join_all;
 
 use super::lane::deliver;
+use super::rounds::Rounds;
 use super::router::Router;
+use crate::loops::Progress;
 
 /// The mail loop's state.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Mailroom<S> {
     router: Router,
     older_than: Millis,
     batch_rows_max: u32,
+    rounds: Rounds,
 }
 
 impl<S: Store> Mailroom<S> {
@@ -27,15 +30,17 @@ impl<S: Store> Mailroom<S> {
             router,
             older_than,
             batch_rows_max,
+            rounds: Rounds::of("piece of mail"),
         }
     }
 
-    /// One sweep; returns how many pieces were delivered.
-    pub async fn sweep(&mut self) -> Result<usize, StoreError> {
-        let pending = self
+    /// One page; tells how many pieces were delivered. A piece that cannot be delivered does not stop the others.
+    pub async fn sweep(&mut self) -> Result<Progress, StoreError> {
+        let page = self
             .store
-            .pending_mail(self.older_than, self.batch_rows_max)
+            .pending_mail(self.older_than, self.rounds.after(), self.batch_rows_max)
             .await?;
+        let pending = self.rounds.take(page, |mail| mail.id.0);
         let outcomes = join_all(
             pending
                 .iter()
@@ -45,12 +50,13 @@ impl<S: Store> Mailroom<S> {
         let mut delivered = 0;
         for (mail, outcome) in pending.iter().zip(outcomes) {
             match outcome {
-                Ok(_) => delivered += 1,
-                Err(error) => {
-                    tracing::debug!(%error, mail = %mail.id, "mail stays for the next sweep")
+                Ok(_) => {
+                    delivered += 1;
+                    self.rounds.settled(mail.id.0);
                 }
+                Err(error) => self.rounds.failed(mail.id.0, mail.to, &error),
             }
         }
-        Ok(delivered)
+        Ok(self.rounds.progress(delivered))
     }
 }

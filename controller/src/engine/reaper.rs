@@ -1,8 +1,9 @@
 //! Finds tasks whose lease, or whose time to start or to close, has run out, and makes run commands of them.
 //!
-//! After this controller starts, or has been cut off from the database for longer than a lease, expired leases are
-//! left alone for one lease time: healthy workers get the chance to re-assert theirs by a heartbeat or a report, so
-//! that an outage of the controller does not restart everybody's work.
+//! After this controller starts, after it was out of touch with the database for so long that a healthy worker's lease
+//! may have run out meanwhile, and after a clock jumped or this machine slept, expired leases are left alone for one
+//! lease time: healthy workers get the chance to re-assert theirs by a heartbeat or a report, so that an outage of the
+//! controller does not restart everybody's work. The clocks are compared before anything leased is reaped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,23 +16,28 @@ use fulcrum_core::task::{Due, TaskRow};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::item::LaneError;
-use super::router::Router;
-use crate::clock;
+use super::rounds::Rounds;
+use super::router::{Router, Settled};
+use crate::clock::{self, DatabaseClock};
+use crate::loops::Progress;
 
 /// The window in which expired leases are left alone. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reassertion {
     length: Duration,
+    out_of_touch_max: Duration,
     until: Arc<Mutex<Instant>>,
 }
 
 impl Reassertion {
-    /// A window that is open now, and each time it is opened, for `length`.
+    /// A window that is open now, and each time it is opened, for `length`. `out_of_touch_max` is how long this
+    /// controller may be without the database before leases can run out because of it: the lease time less the
+    /// heartbeat period, which is what a lease has left at least.
     #[must_use]
-    pub fn open_for(length: Duration) -> Self {
+    pub fn new(length: Duration, out_of_touch_max: Duration) -> Self {
         Self {
             length,
+            out_of_touch_max,
             until: Arc::new(Mutex::new(clock::monotonic() + length)),
         }
     }
@@ -56,8 +62,10 @@ impl Reassertion {
 pub struct Reaper<S> {
     store: Arc<S>,
     router: Router,
+    clock: Arc<DatabaseClock>,
     reassertion: Reassertion,
     batch_rows_max: u32,
+    rounds: Rounds,
     last_contact: Option<Instant>,
 }
 
@@ -67,58 +75,91 @@ impl<S: Store> Reaper<S> {
     pub fn new(
         store: Arc<S>,
         router: Router,
+        clock: Arc<DatabaseClock>,
         reassertion: Reassertion,
         batch_rows_max: u32,
     ) -> Self {
         Self {
             store,
             router,
+            clock,
             reassertion,
             batch_rows_max,
+            rounds: Rounds::of("task"),
             last_contact: None,
         }
     }
 
-    /// One sweep; returns how many commands were committed.
-    pub async fn sweep(&mut self) -> Result<usize, StoreError> {
-        let due = self.store.due_tasks(self.batch_rows_max).await?;
+    /// One page; tells how many commands were committed. A task that cannot be reaped does not stop the others.
+    pub async fn sweep(&mut self) -> Result<Progress, StoreError> {
+        let page = self
+            .store
+            .due_tasks(self.rounds.after(), self.batch_rows_max)
+            .await?;
+        self.in_touch();
+        let mut due = self.rounds.take(page, |row| row.task.0);
+        if due.iter().any(leased) && self.leases_are_left_alone().await? {
+            due.retain(|row| !leased(row));
+        }
+        let commands = due.iter().map(|row| {
+            let kind = CommandKind::TaskDue(TaskDue {
+                step: row.step.clone(),
+                seen: row.clone(),
+            });
+            let command = Command {
+                run: row.run,
+                actor: Actor::System,
+                trace: None,
+                kind,
+            };
+            self.router.settle(command, row.root)
+        });
+        let outcomes = join_all(commands).await;
+        let mut reaped = 0;
+        for (row, outcome) in due.iter().zip(outcomes) {
+            match outcome {
+                Ok(Settled::Committed) => {
+                    reaped += 1;
+                    // The lanes may have been slow, but they had the database.
+                    self.last_contact = Some(clock::monotonic());
+                    self.rounds.settled(row.task.0);
+                }
+                Ok(Settled::Meaningless) => self.rounds.meant_nothing(row.task.0, row.run),
+                Err(error) => self.rounds.failed(row.task.0, row.run, &error),
+            }
+        }
+        Ok(self.rounds.progress(reaped))
+    }
+
+    /// The database has answered.
+    fn in_touch(&mut self) {
         let now = clock::monotonic();
-        if self
-            .last_contact
-            .is_some_and(|last| now - last > self.reassertion.length)
-        {
+        let longest = self.reassertion.out_of_touch_max;
+        if self.last_contact.is_some_and(|last| now - last > longest) {
             tracing::warn!(
-                "out of touch for longer than a lease; holders may re-assert before anything is reaped"
+                ?longest,
+                "out of touch with the database for so long that leases may have run out; holders may re-assert theirs \
+                 before anything is reaped"
             );
             self.reassertion.open();
         }
         self.last_contact = Some(now);
-        let in_window = self.reassertion.is_open();
-        let commands = due
-            .into_iter()
-            .filter(|row| !(in_window && leased(row)))
-            .map(|row| {
-                let (run, root) = (row.run, row.root);
-                let kind = CommandKind::TaskDue(TaskDue {
-                    step: row.step.clone(),
-                    seen: row,
-                });
-                (
-                    Command {
-                        run,
-                        actor: Actor::System,
-                        trace: None,
-                        kind,
-                    },
-                    root,
-                )
-            });
-        let outcomes =
-            join_all(commands.map(|(command, root)| self.router.settle(command, root))).await;
-        Ok(outcomes
-            .into_iter()
-            .filter(|outcome| reaped(outcome.as_ref().err()))
-            .count())
+    }
+
+    /// Compares the clocks, which may open the window, and tells whether it is open.
+    async fn leases_are_left_alone(&self) -> Result<bool, StoreError> {
+        let sent_at = clock::monotonic();
+        let now = self.store.now().await?;
+        let received_at = clock::monotonic();
+        let round_trip = received_at - sent_at;
+        if let Some(jump) = self.clock.observe(now, received_at, round_trip) {
+            tracing::error!(
+                ?jump,
+                "a clock jumped, or this machine slept; holders of leases may re-assert them before anything is reaped"
+            );
+            self.reassertion.open();
+        }
+        Ok(self.reassertion.is_open())
     }
 }
 
@@ -127,12 +168,4 @@ fn leased(row: &TaskRow) -> bool {
         Due::LeaseDeadline(_) | Due::StartToClose(_) => true,
         Due::Never | Due::ScheduleToStart(_) => false,
     }
-}
-
-fn reaped(error: Option<&LaneError>) -> bool {
-    if let Some(error) = error {
-        // The row is met again at the next sweep; one that always errors does not stop the others.
-        tracing::debug!(%error, "a due task was not reaped");
-    }
-    error.is_none()
 }

@@ -64,7 +64,11 @@ pub fn start<S: Store, C: Source>(
     let catalog = Arc::new(Catalog::new(source, PLANS_MAX));
     let hub = WatchHub::default();
     let waker = Waker::default();
-    let reassertion = Reassertion::open_for(Duration::from_millis(options.lease.reassert_ms));
+    let lease = &options.lease;
+    let reassertion = Reassertion::new(
+        Duration::from_millis(lease.reassert_ms),
+        Duration::from_millis(lease.ttl_ms.saturating_sub(lease.heartbeat_ms)),
+    );
     let lane_options = LaneOptions {
         batch_commands_max: options.lanes.flush_commands_max as usize,
         cached_runs_max: (options.lanes.cached_runs_max / options.lanes.count.max(1)) as usize,
@@ -118,6 +122,7 @@ pub fn start<S: Store, C: Source>(
     let reaper = Reaper::new(
         Arc::clone(&store),
         router.clone(),
+        Arc::clone(&clock),
         reassertion,
         SWEEP_ROWS_MAX,
     );

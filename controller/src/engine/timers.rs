@@ -7,7 +7,9 @@ use fulcrum_core::event::Actor;
 use fulcrum_core::store::{Store, StoreError};
 use futures_util::future::join_all;
 
+use super::rounds::Rounds;
 use super::router::{Router, Settled};
+use crate::loops::Progress;
 
 /// The timer loop's state.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub struct Timers<S> {
     store: Arc<S>,
     router: Router,
     batch_rows_max: u32,
+    rounds: Rounds,
 }
 
 impl<S: Store> Timers<S> {
@@ -25,12 +28,17 @@ impl<S: Store> Timers<S> {
             store,
             router,
             batch_rows_max,
+            rounds: Rounds::of("timer"),
         }
     }
 
-    /// One sweep; returns how many timers fired.
-    pub async fn sweep(&mut self) -> Result<usize, StoreError> {
-        let due = self.store.due_timers(self.batch_rows_max).await?;
+    /// One page; tells how many timers fired. A timer that cannot be fired does not stop the others.
+    pub async fn sweep(&mut self) -> Result<Progress, StoreError> {
+        let page = self
+            .store
+            .due_timers(self.rounds.after(), self.batch_rows_max)
+            .await?;
+        let due = self.rounds.take(page, |timer| timer.timer.0);
         let commands = due.iter().map(|timer| {
             let kind = CommandKind::TimerFired {
                 timer: timer.timer,
@@ -53,13 +61,15 @@ impl<S: Store> Timers<S> {
                 Ok(Settled::Committed) => fired += 1,
                 Ok(Settled::Meaningless) => stale.push(timer.timer),
                 Err(error) => {
-                    tracing::debug!(%error, timer = %timer.timer, "a due timer was not fired")
+                    self.rounds.failed(timer.timer.0, timer.run, &error);
+                    continue;
                 }
             }
+            self.rounds.settled(timer.timer.0);
         }
         if !stale.is_empty() {
             self.store.discard_timers(&stale).await?;
         }
-        Ok(fired)
+        Ok(self.rounds.progress(fired))
     }
 }

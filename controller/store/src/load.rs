@@ -9,7 +9,9 @@ use fulcrum_core::failure::Failure;
 use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, PayloadId, RunId};
 use fulcrum_core::payload::{NewPayload, Payload, PayloadRef};
 use fulcrum_core::store::commit::{RequestKey, Snapshot};
-use fulcrum_core::store::{JoinKey, LoadedRun, RequestRecord, RunHead, StoreError, StoredEvent};
+use fulcrum_core::store::{
+    JoinKey, Loaded, LoadedRun, RequestRecord, RunHead, Since, StoreError, StoredEvent,
+};
 use fulcrum_core::time::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -74,7 +76,12 @@ pub(crate) async fn heads(pool: &PgPool, runs: &[RunId]) -> Result<Vec<RunHead>,
     rows.into_iter().map(RunHead::try_from).collect()
 }
 
-pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, Problem> {
+/// Loads runs, each for itself: what is wrong with one is its own answer.
+pub(crate) async fn runs(
+    pool: &PgPool,
+    runs: &[RunId],
+    since: Since,
+) -> Result<Vec<Loaded>, Problem> {
     let mut tx = Prelude::Read.begin(pool).await?;
     let rows = sqlx::query_file!(
         "queries/load/runs.sql",
@@ -83,17 +90,19 @@ pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<Loa
     )
     .fetch_all(&mut *tx)
     .await?;
-    let mut loaded = BTreeMap::new();
+    let mut loaded: BTreeMap<RunId, Result<LoadedRun, StoreError>> = BTreeMap::new();
     for row in rows {
-        let snapshot = match (row.snapshot_seq, row.snapshot_chain, row.snapshot_state) {
-            (Some(seq), Some(chain), Some(state)) => Some(Snapshot {
-                seq: decode::count(seq)?,
-                chain: ChainHash(decode::hash(chain)?),
-                state,
-            }),
+        let run = RunId(row.run_id);
+        let snapshot = match (
+            since,
+            row.snapshot_seq,
+            row.snapshot_chain,
+            row.snapshot_state,
+        ) {
+            (Since::Snapshot, Some(seq), Some(chain), Some(state)) => Some((seq, chain, state)),
             _ => None,
         };
-        let head = RunHead::try_from(HeadRow {
+        let head = HeadRow {
             namespace_id: row.namespace_id,
             run_id: row.run_id,
             root_id: row.root_id,
@@ -107,30 +116,52 @@ pub(crate) async fn runs(pool: &PgPool, runs: &[RunId]) -> Result<Vec<Option<Loa
             started_at: row.started_at,
             closed_at: row.closed_at,
             idempotency_key: row.idempotency_key,
-        })?;
-        let commit = CommitId(row.commit_id);
-        loaded.insert(
-            head.run,
-            LoadedRun {
-                head,
-                snapshot,
-                events: Vec::new(),
-                commit,
-            },
-        );
+        };
+        let read = opened(head, snapshot, CommitId(row.commit_id));
+        loaded.insert(run, read.map_err(|problem| spoiled(run, problem)));
     }
     events(&mut tx, &mut loaded).await?;
     tx.rollback().await?;
-    Ok(runs.iter().map(|run| loaded.get(run).cloned()).collect())
+    let answer = |run: &RunId| loaded.get(run).cloned().transpose();
+    Ok(runs.iter().map(answer).collect())
+}
+
+fn opened(
+    head: HeadRow,
+    snapshot: Option<(i64, Vec<u8>, Vec<u8>)>,
+    commit: CommitId,
+) -> Result<LoadedRun, Problem> {
+    let snapshot = snapshot.map(|(seq, chain, state)| {
+        Ok::<_, Problem>(Snapshot {
+            seq: decode::count(seq)?,
+            chain: ChainHash(decode::hash(chain)?),
+            state,
+        })
+    });
+    Ok(LoadedRun {
+        head: RunHead::try_from(head)?,
+        snapshot: snapshot.transpose()?,
+        events: Vec::new(),
+        commit,
+    })
+}
+
+/// What breaks the schema's promises in a run's own rows is that run's trouble.
+fn spoiled(run: RunId, problem: Problem) -> StoreError {
+    StoreError::Corrupt {
+        run,
+        problem: StoreError::from(problem).to_string(),
+    }
 }
 
 async fn events(
     tx: &mut PgConnection,
-    loaded: &mut BTreeMap<RunId, LoadedRun>,
+    loaded: &mut BTreeMap<RunId, Result<LoadedRun, StoreError>>,
 ) -> Result<(), Problem> {
     let after = |run: &LoadedRun| run.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let behind: Vec<(RunId, u64, u64)> = loaded
         .values()
+        .filter_map(|run| run.as_ref().ok())
         .filter(|run| after(run) < run.head.last_seq)
         .map(|run| (run.head.run, after(run), run.head.last_seq))
         .collect();
@@ -147,18 +178,29 @@ async fn events(
     .fetch_all(tx)
     .await?;
     for row in rows {
-        if let Some(run) = loaded.get_mut(&RunId(row.stream)) {
-            run.events
-                .push(event(row.seq, row.kind, row.schema, row.body, row.hash)?);
+        let id = RunId(row.stream);
+        let Some(entry) = loaded.get_mut(&id) else {
+            continue;
+        };
+        if let Ok(run) = entry {
+            match event(row.seq, row.kind, row.schema, row.body, row.hash) {
+                Ok(event) => run.events.push(event),
+                Err(problem) => *entry = Err(spoiled(id, problem)),
+            }
         }
     }
     for (run, after, upto) in behind {
-        let held = loaded.get(&run).map_or(0, |loaded| loaded.events.len());
-        if u64::try_from(held) != Ok(upto - after) {
+        let Some(entry) = loaded.get_mut(&run) else {
+            continue;
+        };
+        let held = entry.as_ref().map(|loaded| loaded.events.len());
+        if let Ok(held) = held
+            && u64::try_from(held) != Ok(upto - after)
+        {
             let problem = format!(
                 "{held} events were found after event {after}, but the last is event {upto}"
             );
-            return Err(StoreError::Corrupt { run, problem }.into());
+            *entry = Err(StoreError::Corrupt { run, problem });
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{
     Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey,
-    LoadedRun, RequestRecord, RunHead, Store, StoreError,
+    Loaded, RequestRecord, RunHead, Since, Store, StoreError, Sweep, SweepKey,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -49,9 +49,9 @@ impl Store for PgStore {
         unit(async move { flush::flush(&pool, &batch).await }).await
     }
 
-    async fn load(&self, runs: &[RunId]) -> Result<Vec<Option<LoadedRun>>, StoreError> {
+    async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {
         let (pool, runs) = (self.pools.request.clone(), runs.to_vec());
-        unit(async move { load::runs(&pool, &runs).await }).await
+        unit(async move { load::runs(&pool, &runs, since).await }).await
     }
 
     async fn heads(&self, runs: &[RunId]) -> Result<Vec<RunHead>, StoreError> {
@@ -87,19 +87,37 @@ impl Store for PgStore {
         unit(async move { lease::heartbeat(&pool, &beats, lease).await }).await
     }
 
-    async fn due_tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
-        let pool = self.pools.control.clone();
-        unit(async move { due::tasks(&pool, limit).await }).await
+    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
+        let (pool, grants) = (self.pools.control.clone(), grants.to_vec());
+        unit(async move { lease::give_back(&pool, &grants).await }).await
     }
 
-    async fn due_timers(&self, limit: u32) -> Result<Vec<DueTimer>, StoreError> {
+    async fn due_tasks(
+        &self,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<TaskRow>, StoreError> {
         let pool = self.pools.control.clone();
-        unit(async move { due::timers(&pool, limit).await }).await
+        unit(async move { due::tasks(&pool, after, limit).await }).await
     }
 
-    async fn pending_mail(&self, older_than: Millis, limit: u32) -> Result<Vec<Mail>, StoreError> {
+    async fn due_timers(
+        &self,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<DueTimer>, StoreError> {
         let pool = self.pools.control.clone();
-        unit(async move { due::mail(&pool, older_than, limit).await }).await
+        unit(async move { due::timers(&pool, after, limit).await }).await
+    }
+
+    async fn pending_mail(
+        &self,
+        older_than: Millis,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<Mail>, StoreError> {
+        let pool = self.pools.control.clone();
+        unit(async move { due::mail(&pool, older_than, after, limit).await }).await
     }
 
     async fn discard_mail(&self, mail: &[MailId]) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use crate::decide::decision::{Answer, Rejection};
 use crate::decide::desk::Desk;
 use crate::decide::report::leased_call;
 use crate::event::{Actor, Event};
-use crate::task::Fence;
+use crate::task::{Fence, TaskState};
 
 pub(super) fn decide(desk: &mut Desk<'_>, append: &AppendJournal) -> Result<(), Rejection> {
     leased_call(desk, &append.step, append.lease, None)?;
@@ -46,6 +46,7 @@ pub(super) fn decide(desk: &mut Desk<'_>, append: &AppendJournal) -> Result<(), 
     desk.decision.fences.push(Fence {
         lease: append.lease,
         holder,
+        state: TaskState::Leased,
     });
     desk.decision.answer = Answer::JournalAppended;
     Ok(())

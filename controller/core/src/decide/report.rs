@@ -8,13 +8,14 @@ use crate::event::{Activity, Call, Event, Grant, StepKey};
 use crate::failure::{Failure, code};
 use crate::ids::TaskId;
 use crate::payload::NewPayload;
-use crate::task::{Fence, Lease, TaskOp};
+use crate::task::{Fence, Lease, TaskOp, TaskState};
 
 pub(super) fn decide(desk: &mut Desk<'_>, report: &Report) -> Result<(), Rejection> {
     let call = leased_call(desk, &report.step, report.lease, Some(&report.grant))?;
     desk.decision.fences.push(Fence {
         lease: report.lease,
         holder: Some(report.grant.worker),
+        state: TaskState::Leased,
     });
     match &report.outcome {
         ReportOutcome::Completed { output } => completed(desk, report, &call, output),

@@ -21,6 +21,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, due: &TaskDue) -> Result<(), Rejection
     if state.parked {
         return Err(Rejection::Stale("the task is parked"));
     }
+    if (seen.attempt, seen.crash_count) != (state.attempt, state.crashes) {
+        return Err(Rejection::Stale("the task was released since"));
+    }
     let (mut call, seq) = (call.clone(), state.last_seq);
     call.repeatable = report::is_repeatable(desk, &call);
     desk.because_of(Some(seq));
@@ -55,6 +58,7 @@ pub(super) fn decide(desk: &mut Desk<'_>, due: &TaskDue) -> Result<(), Rejection
             nonce,
         },
         holder: None,
+        state: seen.state,
     });
     Ok(())
 }

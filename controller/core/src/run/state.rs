@@ -14,6 +14,10 @@ use crate::run::step::StepState;
 use crate::store::RunStatus;
 use crate::time::Timestamp;
 
+/// Raised whenever the shape of [`Run`] changes: the snapshots of other versions are passed over, and their runs folded
+/// from the events. Not 16, with which the first unversioned snapshots began.
+const SNAPSHOT_SCHEMA: u8 = 1;
+
 /// A run. Everything in it follows from its events; only [`Run::evolve`] changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -81,10 +85,10 @@ impl Run {
         self.status.is_closed()
     }
 
-    /// The fold as stored in a snapshot.
+    /// The fold as stored in a snapshot: its shape's version, then the state in postcard.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("a run holds only encodable types")
+        postcard::to_extend(self, vec![SNAPSHOT_SCHEMA]).expect("a run holds only encodable types")
     }
 
     /// The fold of a snapshot.
@@ -92,6 +96,12 @@ impl Run {
     /// # Errors
     /// The bytes are not a run of this version: fold the events from the beginning instead.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        postcard::from_bytes(bytes)
+        let Some((&SNAPSHOT_SCHEMA, state)) = bytes.split_first() else {
+            return Err(postcard::Error::SerdeDeCustom);
+        };
+        match postcard::take_from_bytes(state)? {
+            (run, []) => Ok(run),
+            (_, [_, ..]) => Err(postcard::Error::SerdeDeCustom),
+        }
     }
 }

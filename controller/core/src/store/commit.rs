@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::command::Mail;
-use crate::event::{ChainHash, EVENT_SCHEMA, Envelope};
+use crate::event::{ChainHash, EVENT_KINDS, EVENT_SCHEMA, Envelope};
 use crate::ids::{CommitId, DefinitionHash, MailId, NamespaceId, RunId, Shard};
 use crate::payload::NewPayload;
-use crate::store::ops::{JoinOp, ReviewOp, TimerOp};
-use crate::task::{Fence, TaskOp};
+use crate::store::StoreError;
+use crate::store::ops::{GrantedTask, JoinOp, ReviewOp, TimerOp};
+use crate::task::{Fence, HandOff, TaskOp};
 use crate::time::Timestamp;
 
 /// Everything that one version step of one run makes durable. Ops on one key are already merged: at most one
@@ -30,6 +31,8 @@ pub struct Commit {
     pub fences: Vec<Fence>,
     /// Changes to tasks.
     pub tasks: Vec<TaskOp>,
+    /// Which of the created tasks are leased at once, and to whom.
+    pub hand_offs: Vec<HandOff>,
     /// Changes to timers.
     pub timers: Vec<TimerOp>,
     /// Outgoing mail. An id that exists already is left as it is.
@@ -144,26 +147,57 @@ impl StoredEvent {
     }
 
     /// Decodes the envelope and verifies the chain.
-    pub fn open(&self, run: RunId, previous: ChainHash) -> Result<Envelope, String> {
-        if previous.next(run, self.seq, self.kind, self.schema, &self.body) != self.hash {
-            return Err(format!(
-                "event {} does not continue the hash chain",
-                self.seq
-            ));
+    ///
+    /// # Errors
+    /// [`Unreadable::Newer`] only if the chain vouches for the bytes: what somebody changed is corrupt, whatever it
+    /// claims to be.
+    pub fn open(&self, run: RunId, previous: ChainHash) -> Result<Envelope, Unreadable> {
+        let seq = self.seq;
+        let corrupt = |what: String| Err(Unreadable::Corrupt(format!("event {seq} {what}")));
+        if previous.next(run, seq, self.kind, self.schema, &self.body) != self.hash {
+            return corrupt("does not continue the hash chain".to_owned());
         }
         if self.schema != EVENT_SCHEMA {
-            return Err(format!(
-                "event {} has unknown schema {}",
-                self.seq, self.schema
-            ));
+            let what = format!("event {seq} has schema {}", self.schema);
+            return Err(Unreadable::Newer(what));
         }
-        let envelope: Envelope = postcard::from_bytes(&self.body)
-            .map_err(|e| format!("event {} does not decode: {e}", self.seq))?;
-        if envelope.seq != self.seq || envelope.event.kind() != self.kind {
-            return Err(format!("event {} disagrees with its own columns", self.seq));
+        if self.kind >= EVENT_KINDS {
+            return Err(Unreadable::Newer(format!(
+                "event {seq} is of kind {}",
+                self.kind
+            )));
+        }
+        let envelope: Envelope = match postcard::from_bytes(&self.body) {
+            Ok(envelope) => envelope,
+            Err(error) => return corrupt(format!("does not decode: {error}")),
+        };
+        if envelope.seq != seq || envelope.event.kind() != self.kind {
+            return corrupt("disagrees with its own columns".to_owned());
         }
         Ok(envelope)
     }
+}
+
+impl Unreadable {
+    /// The same as the run's trouble.
+    #[must_use]
+    pub fn of(self, run: RunId) -> StoreError {
+        match self {
+            Unreadable::Newer(what) => StoreError::Newer { run, what },
+            Unreadable::Corrupt(problem) => StoreError::Corrupt { run, problem },
+        }
+    }
+}
+
+/// Why a stored event gives no envelope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A newer version wrote it: leave the run to that one.
+    #[error("{0}, which this version does not know")]
+    Newer(String),
+    /// It is spoiled: the run must be quarantined.
+    #[error("{0}")]
+    Corrupt(String),
 }
 
 /// A client's request id within a namespace; scoped to the shard of the run it is about.
@@ -199,6 +233,8 @@ pub struct FlushReport {
     pub outcomes: Vec<CommitOutcome>,
     /// Mail written by joins that crossed their threshold.
     pub join_mail: Vec<Mail>,
+    /// The grants of the winners' hand-offs.
+    pub granted: Vec<GrantedTask>,
 }
 
 /// The fate of one commit.

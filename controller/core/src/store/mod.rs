@@ -8,20 +8,25 @@
 
 pub mod claim;
 pub mod commit;
+pub mod fold;
 pub mod join;
 pub mod ops;
 pub mod reference;
+pub mod sweep;
 
 use std::future::Future;
 
 pub use commit::{
     Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus,
-    StoredEvent,
+    StoredEvent, Unreadable,
 };
+pub use fold::{Folded, Unfolded};
 pub use ops::{
     Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, JoinOp, ReviewOp, ReviewRow,
     TimerOp,
 };
+
+pub use sweep::{Sweep, SweepKey, UnreadableRow};
 
 use crate::decide::JoinOutputs;
 use crate::decide::command::Mail;
@@ -48,6 +53,10 @@ pub enum StoreError {
     /// Stored bytes do not decode or do not match their hash; the run must be quarantined.
     #[error("stored data of run {run} is corrupt: {problem}")]
     Corrupt { run: RunId, problem: String },
+    /// Stored bytes are sound but of a kind or schema that this version does not know: a newer controller wrote them.
+    /// The run is left to others; nothing is wrong with it.
+    #[error("run {run} was written by a newer controller: {what}")]
+    Newer { run: RunId, what: String },
     /// A stored payload is missing or does not match its hash; the run that needs it must be quarantined.
     #[error("stored payload {payload} is corrupt: {problem}")]
     CorruptPayload { payload: PayloadId, problem: String },
@@ -56,21 +65,36 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// One run's part of the answer to [`Store::load`]: `None` when there is no such run, an error when its own data
+/// cannot be used.
+pub type Loaded = Result<Option<LoadedRun>, StoreError>;
+
+/// From where on a run is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// The newest snapshot, and the events after it.
+    Snapshot,
+    /// All events, and no snapshot: for those that hold one of another version.
+    Birth,
+}
+
 /// What the engine asks of a database. All methods are safe to repeat.
 pub trait Store: Send + Sync + 'static {
     /// Commits many runs' steps in one transaction and tells each one's fate. Losers (stale version, lost lease,
     /// repeated request) are left out and the others go through. Also applies joins and returns the mail that
-    /// crossing a join's threshold wrote.
+    /// crossing a join's threshold wrote, and the grants of the hand-offs.
     fn flush(
         &self,
         batch: Vec<Commit>,
     ) -> impl Future<Output = Result<FlushReport, StoreError>> + Send;
 
-    /// Loads runs: newest snapshot and the events after it. `None` for a run that does not exist.
+    /// Loads runs, in the order of `runs`. A run whose data cannot be used fails alone; the outer error is the
+    /// database's.
     fn load(
         &self,
         runs: &[RunId],
-    ) -> impl Future<Output = Result<Vec<Option<LoadedRun>>, StoreError>> + Send;
+        since: Since,
+    ) -> impl Future<Output = Result<Vec<Loaded>, StoreError>> + Send;
 
     /// The rows of runs, without their timelines; runs that do not exist are left out.
     fn heads(
@@ -105,24 +129,32 @@ pub trait Store: Send + Sync + 'static {
         lease: Millis,
     ) -> impl Future<Output = Result<Vec<BeatOutcome>, StoreError>> + Send;
 
-    /// Tasks whose `due` instant has passed.
+    /// Offers tasks again whose grants never reached their workers: `leased → ready` where the lease is still that one.
+    /// It counts as a grant and not as a crash. Leases that are gone are passed over.
+    fn give_back(&self, grants: &[Beat]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Tasks whose `due` instant has passed: those behind `after`, at most `limit`.
     fn due_tasks(
         &self,
+        after: Option<SweepKey>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<TaskRow>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Sweep<TaskRow>, StoreError>> + Send;
 
-    /// Timers whose instant has passed.
+    /// Timers whose instant has passed: those behind `after`, at most `limit`.
     fn due_timers(
         &self,
+        after: Option<SweepKey>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<DueTimer>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Sweep<DueTimer>, StoreError>> + Send;
 
-    /// Mail older than `older_than` that nobody has consumed: the backstop behind direct delivery.
+    /// Mail older than `older_than` that nobody has consumed, the backstop behind direct delivery: what lies behind
+    /// `after`, at most `limit`.
     fn pending_mail(
         &self,
         older_than: Millis,
+        after: Option<SweepKey>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<Mail>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Sweep<Mail>, StoreError>> + Send;
 
     /// Throws away mail that its addressee can never consume (it is closed, or the mail is about something over).
     fn discard_mail(&self, mail: &[MailId]) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -26,7 +26,7 @@ use crate::store::join::JoinState;
 use crate::store::ops::{
     Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from,
 };
-use crate::store::{FlushReport, Loaded, Since, Store, StoreError};
+use crate::store::{FlushReport, Loaded, Since, Store, StoreError, Sweep, SweepKey};
 use crate::task::{NewTask, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
 
@@ -168,9 +168,10 @@ impl State {
     }
 }
 
-fn first<T>(mut rows: Vec<T>, limit: u32) -> Vec<T> {
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    rows
+/// Rows as a sweep meets them.
+fn in_order<T>(rows: impl Iterator<Item = (Timestamp, Uuid, T)>) -> BTreeMap<SweepKey, T> {
+    rows.map(|(at, id, row)| (SweepKey { at, id }, row))
+        .collect()
 }
 
 impl Store for ReferenceStore {
@@ -234,35 +235,36 @@ impl Store for ReferenceStore {
         Ok(())
     }
 
-    async fn due_tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
-        Ok(first(self.lock().due_tasks(), limit))
+    async fn due_tasks(
+        &self,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<TaskRow>, StoreError> {
+        Ok(Sweep::page(self.lock().due_tasks(), after, limit))
     }
 
-    async fn due_timers(&self, limit: u32) -> Result<Vec<DueTimer>, StoreError> {
+    async fn due_timers(
+        &self,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<DueTimer>, StoreError> {
         let state = self.lock();
-        let mut due: Vec<_> = state
-            .timers
-            .values()
-            .filter(|timer| timer.at <= state.now)
-            .cloned()
-            .collect();
-        due.sort_by_key(|timer| (timer.at, timer.timer));
-        Ok(first(due, limit))
+        let due = state.timers.values().filter(|timer| timer.at <= state.now);
+        let due = in_order(due.map(|timer| (timer.at, timer.timer.0, timer.clone())));
+        Ok(Sweep::page(due, after, limit))
     }
 
-    async fn pending_mail(&self, older_than: Millis, limit: u32) -> Result<Vec<Mail>, StoreError> {
+    async fn pending_mail(
+        &self,
+        older_than: Millis,
+        after: Option<SweepKey>,
+        limit: u32,
+    ) -> Result<Sweep<Mail>, StoreError> {
         let state = self.lock();
-        let mut pending: Vec<_> = state
-            .mail
-            .values()
-            .filter(|(sent, _)| sent.plus(older_than) <= state.now)
-            .cloned()
-            .collect();
-        pending.sort_by_key(|(sent, mail)| (*sent, mail.id));
-        Ok(first(
-            pending.into_iter().map(|(_, mail)| mail).collect(),
-            limit,
-        ))
+        let old = |(sent, _): &&(Timestamp, Mail)| sent.plus(older_than) <= state.now;
+        let pending = state.mail.values().filter(old);
+        let pending = in_order(pending.map(|(sent, mail)| (*sent, mail.id.0, mail.clone())));
+        Ok(Sweep::page(pending, after, limit))
     }
 
     async fn discard_mail(&self, mail: &[MailId]) -> Result<(), StoreError> {

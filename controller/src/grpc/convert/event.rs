@@ -13,7 +13,7 @@ use crate::server::fault::Fault;
 pub fn event(run: RunId, stored: &StoredEvent, previous: ChainHash) -> Result<wire::Event, Fault> {
     let envelope = stored
         .open(run, previous)
-        .map_err(|problem| Fault::internal(&problem))?;
+        .map_err(|problem| Fault::from(problem.of(run)))?;
     let (step, attempt) = subject(&envelope.event);
     Ok(wire::Event {
         seq: envelope.seq,

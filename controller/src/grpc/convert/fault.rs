@@ -1,7 +1,5 @@
 //! What the engine's and the store's errors mean to a caller.
 
-use std::time::Duration;
-
 use fulcrum_core::decide::Rejection;
 use fulcrum_core::store::StoreError;
 use fulcrum_proto::common::v1::{ErrorReason, ItemError};
@@ -10,10 +8,7 @@ use tonic::Code;
 use crate::engine::handle::EngineError;
 use crate::engine::item::LaneError;
 use crate::engine::token::InvalidToken;
-use crate::server::fault::Fault;
-
-/// When an overloaded or interrupted controller should be asked again.
-const COME_BACK: Duration = Duration::from_millis(500);
+use crate::server::fault::{Fault, COME_BACK};
 
 impl From<EngineError> for Fault {
     fn from(error: EngineError) -> Self {
@@ -136,9 +131,14 @@ impl From<StoreError> for Fault {
                 Fault::new(Code::ResourceExhausted, ErrorReason::Overloaded, text)
                     .retry_after(COME_BACK)
             }
-            StoreError::Corrupt { .. }
-            | StoreError::CorruptPayload { .. }
-            | StoreError::Refused(_) => Fault::internal(&error),
+            StoreError::Corrupt { .. } | StoreError::CorruptPayload { .. } => {
+                let text = error.to_string();
+                Fault::new(Code::DataLoss, ErrorReason::DataCorrupt, text)
+            }
+            StoreError::Newer { .. } => {
+                Fault::unavailable(ErrorReason::RunNewer, error.to_string(), COME_BACK)
+            }
+            StoreError::Refused(_) => Fault::internal(&error),
         }
     }
 }

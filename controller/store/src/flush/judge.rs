@@ -47,11 +47,11 @@ impl RunKey {
 
 impl Holding {
     fn fits(&self, fence: &Fence) -> bool {
-        self.lease_seq == fence.lease.seq
+        self.state == fence.state
+            && self.lease_seq == fence.lease.seq
             && match fence.holder {
                 Some(holder) => {
-                    self.state == TaskState::Leased
-                        && self.lease_nonce == Some(fence.lease.nonce)
+                    self.lease_nonce == Some(fence.lease.nonce)
                         && self.worker == Some(holder)
                 }
                 None => self.is_due,
@@ -127,15 +127,10 @@ fn judge_one(
     if !fits {
         return CommitOutcome::Conflict;
     }
-    let holds = |fence: &&Fence| {
-        tasks
-            .get(&fence.lease.task)
-            .is_some_and(|holding| holding.fits(fence))
-    };
     let lost: Vec<_> = commit
         .fences
         .iter()
-        .filter(|fence| !holds(fence))
+        .filter(|fence| !holds(tasks, fence))
         .map(|fence| fence.lease)
         .collect();
     if lost.is_empty() {
@@ -143,4 +138,11 @@ fn judge_one(
     } else {
         CommitOutcome::LeaseLost(lost)
     }
+}
+
+/// Is the fence's lease the one that stands?
+pub(super) fn holds(tasks: &BTreeMap<TaskId, Holding>, fence: &Fence) -> bool {
+    tasks
+        .get(&fence.lease.task)
+        .is_some_and(|holding| holding.fits(fence))
 }

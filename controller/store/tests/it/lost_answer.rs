@@ -1,6 +1,6 @@
 //! The answer to a COMMIT gets lost: the store finds out what became of it.
 
-use fulcrum_core::store::{CommitOutcome, Store};
+use fulcrum_core::store::{CommitOutcome, Since, Store};
 
 use crate::database::Database;
 use crate::proxy::{Break, Proxy};
@@ -33,10 +33,11 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_told_truly() {
         );
         let loaded = database
             .store
-            .load(&[old.run])
+            .load(&[old.run], Since::Snapshot)
             .await
             .unwrap()
             .remove(0)
+            .unwrap()
             .unwrap();
         assert_eq!((loaded.head, loaded.commit), (old.clone(), batch[0].id));
     }

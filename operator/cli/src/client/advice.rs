@@ -77,6 +77,12 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::StoreUnavailable => {
             "the controller lost its database; look at its log, then try again"
         }
+        ErrorReason::RunNewer => {
+            "an upgrade is under way; try again, and another controller may answer"
+        }
+        ErrorReason::DataCorrupt => {
+            "stored data of this run is spoiled, and the run stands still; restore the database from a backup"
+        }
         ErrorReason::Internal => {
             "this is a defect of Fulcrum; report it with the id in the message"
         }
@@ -147,9 +153,11 @@ pub fn status_of(reason: ErrorReason) -> Code {
         ErrorReason::PermissionDenied => Code::PermissionDenied,
         ErrorReason::Unauthenticated | ErrorReason::TokenInvalid => Code::Unauthenticated,
         ErrorReason::LimitExceeded => Code::ResourceExhausted,
-        ErrorReason::Overloaded | ErrorReason::Draining | ErrorReason::StoreUnavailable => {
-            Code::Unavailable
-        }
+        ErrorReason::Overloaded
+        | ErrorReason::Draining
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::RunNewer => Code::Unavailable,
+        ErrorReason::DataCorrupt => Code::DataLoss,
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,
     }
 }

@@ -8,18 +8,21 @@ use crate::ids::RunId;
 use crate::store::commit::{Commit, CommitOutcome, Expected, FlushReport, Snapshot};
 use crate::store::join::JoinBatch;
 use crate::store::ops::{DueTimer, JoinKey, ReviewOp, TimerOp};
-use crate::task::{Fence, TaskState};
+use crate::task::Fence;
 
 impl State {
     pub(super) fn flush(&mut self, batch: Vec<Commit>) -> FlushReport {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut join_mail = Vec::new();
+        let mut granted = Vec::new();
         let mut changed = BTreeSet::new();
         for commit in batch {
             let outcome = self.judge(&commit, &changed);
             if outcome == CommitOutcome::Committed {
                 changed.insert(commit.head.run);
+                let hand_offs = commit.hand_offs.clone();
                 join_mail.extend(self.apply(commit));
+                granted.extend(hand_offs.iter().filter_map(|hand| self.hand_off(hand)));
             }
             outcomes.push(outcome);
         }
@@ -27,6 +30,7 @@ impl State {
             now: self.now,
             outcomes,
             join_mail,
+            granted,
         }
     }
 
@@ -68,12 +72,11 @@ impl State {
 
     fn holds(&self, fence: &Fence) -> bool {
         self.tasks.get(&fence.lease.task).is_some_and(|task| {
-            task.lease_seq == fence.lease.seq
+            task.state == fence.state
+                && task.lease_seq == fence.lease.seq
                 && match fence.holder {
                     Some(holder) => {
-                        task.state == TaskState::Leased
-                            && task.lease_nonce == Some(fence.lease.nonce)
-                            && task.worker == Some(holder)
+                        task.lease_nonce == Some(fence.lease.nonce) && task.worker == Some(holder)
                     }
                     None => task.is_due(self.now),
                 }

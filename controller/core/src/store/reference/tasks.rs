@@ -1,8 +1,11 @@
 //! Tasks and leases in memory.
 
-use super::{State, StoredTask};
+use std::collections::BTreeMap;
+
+use super::{State, StoredTask, in_order};
 use crate::store::claim::{Candidate, assign};
 use crate::store::ops::{Beat, BeatOutcome, ClaimRequest, GrantedTask};
+use crate::store::sweep::SweepKey;
 use crate::task::{Due, HandOff, Lease, TaskOp, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
 
@@ -160,15 +163,9 @@ impl State {
         })
     }
 
-    pub(super) fn due_tasks(&self) -> Vec<TaskRow> {
-        let mut due: Vec<_> = self
-            .tasks
-            .values()
-            .filter(|task| task.is_due(self.now))
-            .filter_map(|task| Some((task.due_at()?, task.row())))
-            .collect();
-        due.sort_by_key(|(at, row)| (*at, row.task));
-        due.into_iter().map(|(_, row)| row).collect()
+    pub(super) fn due_tasks(&self) -> BTreeMap<SweepKey, TaskRow> {
+        let due = self.tasks.values().filter(|task| task.is_due(self.now));
+        in_order(due.filter_map(|task| Some((task.due_at()?, task.new.task.0, task.row()))))
     }
 }
 

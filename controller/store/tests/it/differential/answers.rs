@@ -1,7 +1,7 @@
 //! Answers made comparable: what must be equal in both stores, and no more.
 
 use fulcrum_core::ids::RunId;
-use fulcrum_core::store::{BeatOutcome, GrantedTask, Store};
+use fulcrum_core::store::{BeatOutcome, GrantedTask, Since, Store, Sweep, SweepKey};
 use fulcrum_core::task::Due;
 use fulcrum_core::time::Millis;
 
@@ -9,9 +9,27 @@ use super::operations::RUNS;
 use super::values::{join_key, request_key, run};
 use crate::sample::{NAMESPACE, payload};
 
+/// Small, so that sweeps take several pages.
+const PAGE_ROWS: u32 = 2;
+
+/// Everything that is due, page by page.
+async fn swept<T>(page: impl AsyncFn(Option<SweepKey>) -> Sweep<T>) -> Vec<T> {
+    let mut rows = Vec::new();
+    let mut after = None;
+    loop {
+        let next = page(after).await;
+        assert_eq!(next.unreadable, []);
+        rows.extend(next.rows);
+        after = next.next;
+        if after.is_none() {
+            return rows;
+        }
+    }
+}
+
 pub(super) async fn asked<S: Store>(store: &S) -> String {
     let runs: Vec<RunId> = (0..RUNS).map(run).collect();
-    let mut due = store.due_tasks(100).await.unwrap();
+    let mut due = swept(async |after| store.due_tasks(after, PAGE_ROWS).await.unwrap()).await;
     due.sort_by_key(|row| row.task);
     let due: Vec<String> = due
         .into_iter()
@@ -40,7 +58,8 @@ pub(super) async fn asked<S: Store>(store: &S) -> String {
             format!("{rest:?} {granted:?} {why}")
         })
         .collect();
-    let mut mail = store.pending_mail(Millis(0), 100).await.unwrap();
+    let mut mail =
+        swept(async |after| store.pending_mail(Millis(0), after, PAGE_ROWS).await.unwrap()).await;
     mail.sort_by_key(|mail| mail.id);
     let mut joins = Vec::new();
     for n in 0..3 {
@@ -54,8 +73,8 @@ pub(super) async fn asked<S: Store>(store: &S) -> String {
     for n in 0..5 {
         payloads.push(store.payloads(&[payload(n).reference]).await);
     }
-    let timers = store.due_timers(100).await.unwrap();
-    let runs = store.load(&runs).await.unwrap();
+    let timers = swept(async |after| store.due_timers(after, PAGE_ROWS).await.unwrap()).await;
+    let runs = store.load(&runs, Since::Snapshot).await.unwrap();
     format!("{runs:#?}\n{due:#?}\n{timers:#?}\n{mail:#?}\n{joins:#?}\n{requests:#?}\n{payloads:#?}")
 }
 

@@ -8,7 +8,7 @@ use fulcrum_core::store::{
     Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, ReviewOp, ReviewRow,
     RunStatus, Store, TimerOp,
 };
-use fulcrum_core::task::{Fence, Lease, TaskOp};
+use fulcrum_core::task::{Fence, Lease, TaskOp, TaskState};
 use fulcrum_core::time::Millis;
 use fulcrum_store::catalog::Page;
 use sqlx::types::Uuid;
@@ -247,6 +247,7 @@ impl<'d> World<'d> {
         Some(Fence {
             lease: lease(grant),
             holder: by_holder.then(|| worker(grant.worker)),
+            state: TaskState::Leased,
         })
     }
 
