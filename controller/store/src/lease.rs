@@ -35,7 +35,7 @@ pub(crate) async fn claim(
         return Ok(Vec::new());
     }
     let granted = grant(&mut tx, requests, &grants, lease).await?;
-    tx.commit().await?;
+    crate::work::committing(tx.commit()).await?;
     Ok(granted)
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn heartbeat(
     )
     .fetch_all(&mut *tx)
     .await?;
-    tx.commit().await?;
+    crate::work::committing(tx.commit()).await?;
     let held: BTreeMap<i64, At> = rows
         .into_iter()
         .map(|row| (row.position, row.lease_until))
@@ -164,6 +164,22 @@ pub(crate) async fn heartbeat(
         .iter()
         .map(|beat| outcome(beat).map_or(BeatOutcome::Lost, |at| BeatOutcome::Extended(at.into())))
         .collect())
+}
+
+/// Offers again what never reached its worker, in one statement.
+pub(crate) async fn give_back(pool: &PgPool, grants: &[Beat]) -> Result<(), Problem> {
+    let mut tx = Prelude::Control.begin(pool).await?;
+    sqlx::query_file!(
+        "queries/lease/give_back.sql",
+        &column(grants, |grant| shard(grant.lease.task.shard())),
+        &column(grants, |grant| grant.lease.task.0),
+        &column(grants, |grant| long(grant.lease.seq)),
+        &column(grants, |grant| grant.lease.nonce),
+        &column(grants, |grant| grant.worker.0),
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(crate::work::committing(tx.commit()).await?)
 }
 
 fn order(beat: &Beat) -> (Lease, WorkerId) {

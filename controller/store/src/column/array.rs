@@ -24,3 +24,8 @@ pub(crate) fn long(count: u64) -> i64 {
 pub(crate) fn int(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+/// An event's kind or schema number as stored: variant indices and versions, far below the column's limit.
+pub(crate) fn small(number: u16) -> i16 {
+    i16::try_from(number).unwrap_or(i16::MAX)
+}

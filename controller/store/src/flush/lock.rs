@@ -52,14 +52,13 @@ pub(super) async fn runs(tx: &mut PgConnection, batch: &[Commit]) -> Result<Lock
 /// Locks every task that is fenced or changed.
 pub(super) async fn tasks(
     tx: &mut PgConnection,
-    batch: &[Commit],
+    batch: impl Iterator<Item = &Commit> + Clone,
 ) -> Result<BTreeMap<TaskId, Holding>, Problem> {
     let fenced = batch
-        .iter()
+        .clone()
         .flat_map(|commit| &commit.fences)
         .map(|fence| fence.lease.task);
     let changed = batch
-        .iter()
         .flat_map(|commit| &commit.tasks)
         .map(fulcrum_core::task::TaskOp::task);
     let ids: BTreeSet<TaskId> = fenced.chain(changed).collect();

@@ -1,48 +1,17 @@
-//! What waits and what is told: requests, timers, mail, reviews.
+//! What waits and what is told: timers, mail, reviews.
 
 use std::collections::BTreeMap;
 
 use fulcrum_core::decide::command::{Mail, TimerPurpose};
 use fulcrum_core::event::StepKey;
 use fulcrum_core::ids::{MailId, ReviewId, RunId, TimerId};
-use fulcrum_core::store::{Commit, RequestRecord, ReviewOp, ReviewRow, TimerOp};
+use fulcrum_core::store::{Commit, ReviewOp, ReviewRow, TimerOp};
 use fulcrum_core::time::Timestamp;
 use sqlx::PgConnection;
 
-use super::Inserted;
 use crate::column::array::{column, shard};
 use crate::column::{At, ReviewStateColumn, TimerPurposeColumn};
 use crate::problem::Problem;
-
-pub(super) async fn insert_requests(
-    tx: &mut PgConnection,
-    winners: &[&Commit],
-) -> Result<Inserted, Problem> {
-    // A commit may answer one request twice; the first answer stands.
-    let mut unique = BTreeMap::new();
-    for record in winners.iter().flat_map(|commit| &commit.requests) {
-        unique
-            .entry((record.key.shard, record.namespace, &record.key.id))
-            .or_insert(record);
-    }
-    let records: Vec<&RequestRecord> = unique.into_values().collect();
-    if records.is_empty() {
-        return Ok(Inserted::All);
-    }
-    let records = || records.iter().copied();
-    let done = sqlx::query_file!(
-        "queries/flush/insert_requests.sql",
-        &column(records(), |r| shard(r.key.shard)),
-        &column(records(), |r| r.namespace.0),
-        &column(records(), |r| r.key.id.clone()),
-        &column(records(), |r| r.digest.to_vec()),
-        &column(records(), |r| r.run.0),
-        &column(records(), |r| r.answer.clone()),
-    )
-    .execute(tx)
-    .await?;
-    Ok(Inserted::of(done.rows_affected(), records().count()))
-}
 
 struct Setting<'a> {
     timer: TimerId,

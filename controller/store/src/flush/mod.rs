@@ -1,39 +1,51 @@
 //! Group commit: many runs' steps in one transaction.
 //!
-//! 1. Lock what the batch is about, in one order for everybody: runs, tasks, joins; each kind sorted.
-//! 2. Judge each commit against what was locked ([`judge`]); losers are left out.
-//! 3. Write the winners, each table in one `unnest` statement whatever the size of the batch.
+//! First as if nobody stood in the way ([`commit`]): everything is written, and checked while it is written, by one
+//! call and a few statements more for what is rare. Where the batch is all there is to write and a repetition is told
+//! from a first time by the runs themselves, that call is the transaction: one round trip.
 //!
-//! Two things cannot be locked because they do not exist yet: new runs with their keys, and request ids. They are
-//! inserted with `on conflict do nothing`; if one does not go in, somebody else was first, and the flush starts over:
-//! now it can see them. A day without partitions is made, and the flush starts over. A commit whose answer was lost is
-//! looked up ([`unknown`]).
+//! If anything does not fit, nothing is written, and the batch is judged: lock what it is about (runs, tasks, joins;
+//! each kind sorted), hold each commit against what was locked ([`judge`]), and write the winners. Two things cannot be
+//! locked because they do not exist yet: new runs with their keys, and request ids. If one of them is somebody else's
+//! after all, the flush starts over: now it can see them. A day without partitions is made, and the flush starts over.
+//! A commit whose answer was lost is looked up ([`unknown`]).
 
+mod commit;
 mod joins;
 mod judge;
 mod lock;
 mod messages;
-mod runs;
+mod snapshots;
 mod tasks;
 mod unknown;
 
 pub(crate) use messages::clear_timers;
 
 use fulcrum_core::decide::command::Mail;
-use fulcrum_core::store::{Commit, CommitOutcome, FlushReport, StoreError};
-use sqlx::PgPool;
+use fulcrum_core::store::{Commit, CommitOutcome, Expected, FlushReport, StoreError};
+use fulcrum_core::task::TaskOp;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::partitions;
 use crate::problem::Problem;
 use crate::work::Prelude;
+
+use commit::{Receipt, Written};
 
 /// Starting over more often than this means that something else is wrong.
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Commits a batch.
 pub(crate) async fn flush(pool: &PgPool, batch: &[Commit]) -> Result<FlushReport, Problem> {
+    let all: Vec<&Commit> = batch.iter().collect();
     for attempt in 1..=ATTEMPTS_MAX {
-        match attempt_flush(pool, batch).await {
+        // What did not fit once is judged.
+        let attempted = if attempt == 1 {
+            unopposed(pool, &all).await
+        } else {
+            judged(pool, batch).await
+        };
+        match attempted {
             Ok(Attempt::Done(report)) => return Ok(report),
             Ok(Attempt::Again) => {
                 tracing::debug!(attempt, "somebody else was first; the flush starts over")
@@ -59,27 +71,65 @@ enum Attempt {
     Again,
 }
 
-/// Work that goes in only if nobody else was first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Inserted {
-    All,
-    NotAll,
-}
-
-impl Inserted {
-    fn of(rows: u64, wanted: usize) -> Self {
-        if usize::try_from(rows).is_ok_and(|rows| rows == wanted) {
-            Self::All
-        } else {
-            Self::NotAll
-        }
+/// The whole batch, or nothing.
+async fn unopposed(pool: &PgPool, batch: &[&Commit]) -> Result<Attempt, Problem> {
+    if batch.iter().all(|commit| is_plain(commit)) {
+        let mut connection = pool.acquire().await?;
+        return match crate::work::committing(commit::write(&mut connection, batch)).await {
+            Ok(Written::All(receipt)) => Ok(all_committed(batch, receipt, Vec::new())),
+            Ok(Written::Nothing) => Ok(Attempt::Again),
+            Err(Problem::Sql(error)) => {
+                // Back it goes, or out: the lookup needs one that works.
+                drop(connection);
+                match unknown::resolve(pool, None, batch, error).await? {
+                    unknown::Fate::Committed => {
+                        let receipt = commit::receipt(pool, batch).await?;
+                        Ok(all_committed(batch, receipt, Vec::new()))
+                    }
+                    unknown::Fate::NotCommitted => Ok(Attempt::Again),
+                }
+            }
+            Err(problem) => Err(problem),
+        };
     }
+    let tx = Prelude::Commit.begin(pool).await?;
+    let outcomes = vec![CommitOutcome::Committed; batch.len()];
+    write_all(pool, tx, batch, outcomes).await
 }
 
-async fn attempt_flush(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
+/// Nothing but what one call writes, and safe to be decided again if its answer is lost: a new run exists by then, and
+/// a report finds its lease gone.
+fn is_plain(commit: &Commit) -> bool {
+    let again_is_seen = commit.expected == Expected::New || !commit.fences.is_empty();
+    let stays = |op: &TaskOp| match op {
+        TaskOp::Create(_) | TaskOp::Remove { .. } => false,
+        TaskOp::Release { .. } | TaskOp::Park { .. } | TaskOp::Resume { .. } => true,
+    };
+    again_is_seen
+        && commit.snapshot.is_none()
+        && commit.timers.is_empty()
+        && commit.mail.is_empty()
+        && commit.consumed.is_empty()
+        && commit.joins.is_empty()
+        && commit.reviews.is_empty()
+        && !commit.tasks.iter().any(stays)
+        && commit::other_fences(commit).next().is_none()
+}
+
+fn all_committed(batch: &[&Commit], receipt: Receipt, join_mail: Vec<Mail>) -> Attempt {
+    Attempt::Done(FlushReport {
+        now: receipt.now,
+        outcomes: vec![CommitOutcome::Committed; batch.len()],
+        join_mail,
+        granted: receipt.granted,
+    })
+}
+
+/// The winners of the batch.
+async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
     let mut tx = Prelude::Commit.begin(pool).await?;
     let runs = lock::runs(&mut tx, batch).await?;
-    let tasks = lock::tasks(&mut tx, batch).await?;
+    let tasks = lock::tasks(&mut tx, batch.iter()).await?;
     let taken = lock::taken(&mut tx, batch).await?;
     let outcomes = judge::judge(batch, &runs.versions, &tasks, taken);
     let winners: Vec<&Commit> = batch
@@ -88,36 +138,58 @@ async fn attempt_flush(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Probl
         .filter(|(_, outcome)| matches!(outcome, CommitOutcome::Committed))
         .map(|(commit, _)| commit)
         .collect();
-    let report = |join_mail: Vec<Mail>| FlushReport {
-        now: runs.now,
-        outcomes: outcomes.clone(),
-        join_mail,
-    };
     if winners.is_empty() {
         tx.rollback().await?;
-        return Ok(Attempt::Done(report(Vec::new())));
+        return Ok(Attempt::Done(FlushReport {
+            now: runs.now,
+            outcomes,
+            join_mail: Vec::new(),
+            granted: Vec::new(),
+        }));
     }
+    write_all(pool, tx, &winners, outcomes).await
+}
 
-    if messages::insert_requests(&mut tx, &winners).await? == Inserted::NotAll
-        || runs::insert_new(&mut tx, &winners).await? == Inserted::NotAll
-    {
+/// Writes and commits; `outcomes` are those of the batch that these are the winners of.
+async fn write_all(
+    pool: &PgPool,
+    mut tx: Transaction<'static, Postgres>,
+    winners: &[&Commit],
+    outcomes: Vec<CommitOutcome>,
+) -> Result<Attempt, Problem> {
+    let Written::All(receipt) = commit::write(&mut tx, winners).await? else {
+        tx.rollback().await?;
+        return Ok(Attempt::Again);
+    };
+    let fenced = winners
+        .iter()
+        .copied()
+        .filter(|commit| commit::other_fences(commit).next().is_some());
+    let tasks = lock::tasks(&mut tx, fenced).await?;
+    let mut others = winners
+        .iter()
+        .flat_map(|commit| commit::other_fences(commit));
+    if !others.all(|fence| judge::holds(&tasks, fence)) {
         tx.rollback().await?;
         return Ok(Attempt::Again);
     }
-    runs::update_existing(&mut tx, &winners).await?;
-    runs::insert_events(&mut tx, &winners).await?;
-    runs::insert_payloads(&mut tx, &winners).await?;
-    runs::put_snapshots(&mut tx, &winners).await?;
-    tasks::write(&mut tx, &winners).await?;
-    messages::write_timers(&mut tx, &winners).await?;
-    messages::write_reviews(&mut tx, &winners).await?;
-    let join_mail = joins::write(&mut tx, &winners).await?;
-    messages::write_mail(&mut tx, &winners, &join_mail).await?;
-
-    match tx.commit().await {
-        Ok(()) => Ok(Attempt::Done(report(join_mail))),
-        Err(error) => match unknown::resolve(pool, &runs.xid, &winners, error).await? {
-            unknown::Fate::Committed => Ok(Attempt::Done(report(join_mail))),
+    snapshots::put(&mut tx, winners).await?;
+    tasks::write(&mut tx, winners).await?;
+    messages::write_timers(&mut tx, winners).await?;
+    messages::write_reviews(&mut tx, winners).await?;
+    let join_mail = joins::write(&mut tx, winners).await?;
+    messages::write_mail(&mut tx, winners, &join_mail).await?;
+    let committed = crate::work::committing(tx.commit()).await;
+    let report = FlushReport {
+        now: receipt.now,
+        outcomes,
+        join_mail,
+        granted: receipt.granted,
+    };
+    match committed {
+        Ok(()) => Ok(Attempt::Done(report)),
+        Err(error) => match unknown::resolve(pool, Some(&receipt.xid), winners, error).await? {
+            unknown::Fate::Committed => Ok(Attempt::Done(report)),
             unknown::Fate::NotCommitted => Ok(Attempt::Again),
         },
     }

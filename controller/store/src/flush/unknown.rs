@@ -2,7 +2,8 @@
 //!
 //! The server knows: `pg_xact_status` of the transaction's id says when it is over. What it says after a failover may
 //! be about another transaction, so the answer is read from the rows: the run that carries our commit id was
-//! committed, and all with it.
+//! committed, and all with it. A transaction that was one call has no id that we know: if it is still under way and
+//! comes true later, the repetition finds the runs changed, which is why only what bears that is sent so.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn resolve(
     pool: &PgPool,
-    xid: &str,
+    xid: Option<&str>,
     winners: &[&Commit],
     error: sqlx::Error,
 ) -> Result<Fate, Problem> {
@@ -32,7 +33,7 @@ pub(super) async fn resolve(
         // The server answered, and what it said is that there is no commit.
         sqlx::Error::Database(_) => return Err(error.into()),
         other => {
-            tracing::warn!(error = %other, xid, "a commit's answer was lost; asking what became of it");
+            tracing::warn!(error = %other, ?xid, "a commit's answer was lost; asking what became of it");
         }
     }
     let asking = async {
@@ -56,13 +57,15 @@ enum Answer {
     Ambiguous,
 }
 
-async fn ask(pool: &PgPool, xid: &str, winners: &[&Commit]) -> Result<Answer, Problem> {
+async fn ask(pool: &PgPool, xid: Option<&str>, winners: &[&Commit]) -> Result<Answer, Problem> {
     let mut tx = Prelude::Read.begin(pool).await?;
-    let status = sqlx::query_file_scalar!("queries/flush/fate.sql", xid)
-        .fetch_one(&mut *tx)
-        .await?;
-    if status.as_deref() == Some("in progress") {
-        return Ok(Answer::NotYet);
+    if let Some(xid) = xid {
+        let status = sqlx::query_file_scalar!("queries/flush/fate.sql", xid)
+            .fetch_one(&mut *tx)
+            .await?;
+        if status.as_deref() == Some("in progress") {
+            return Ok(Answer::NotYet);
+        }
     }
     let found = sqlx::query_file!(
         "queries/flush/commit_ids.sql",

@@ -74,6 +74,7 @@ pub(crate) fn start(run: RunId) -> Commit {
         payloads: vec![],
         fences: vec![],
         tasks: vec![],
+        hand_offs: vec![],
         timers: vec![],
         mail: vec![],
         consumed: vec![],

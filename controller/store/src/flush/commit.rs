@@ -1,0 +1,302 @@
+//! What nearly every flush writes, in one call: runs, timelines, payloads, answered requests, tasks made and removed.
+//! Sorted here, so that no two flushes wait for each other in a circle.
+
+use std::collections::BTreeMap;
+
+use fulcrum_core::ids::{NamespaceId, RunId, TaskId};
+use fulcrum_core::payload::NewPayload;
+use fulcrum_core::store::{Commit, Expected, GrantedTask, RequestRecord, StoredEvent};
+use fulcrum_core::task::{Fence, HandOff, Lease, NewTask, TaskOp};
+use fulcrum_core::time::{Millis, Timestamp};
+use sqlx::{PgConnection, PgPool};
+
+use crate::column::array::{column, int, long, shard, small};
+use crate::column::{At, RunStatusColumn, decode};
+use crate::problem::Problem;
+use crate::work::Prelude;
+
+/// What became of a batch.
+pub(super) enum Written {
+    /// All of it is written.
+    All(Receipt),
+    /// None of it: somebody was first, or a lease is lost. Who that is, is for the judge to say.
+    Nothing,
+}
+
+/// What a written batch has to show.
+pub(super) struct Receipt {
+    /// The database's clock.
+    pub(super) now: Timestamp,
+    /// The transaction, for asking about its fate.
+    pub(super) xid: String,
+    /// Grants of the hand-offs.
+    pub(super) granted: Vec<GrantedTask>,
+}
+
+/// The rows of a batch, sorted.
+struct Rows<'c> {
+    existing: Vec<(&'c Commit, u64)>,
+    new: Vec<&'c Commit>,
+    removed: Vec<(TaskId, Option<Fence>)>,
+    requests: Vec<&'c RequestRecord>,
+    events: Vec<(RunId, &'c StoredEvent)>,
+    payloads: Vec<&'c NewPayload>,
+    made: Vec<(&'c NewTask, Option<&'c HandOff>)>,
+}
+
+impl<'c> Rows<'c> {
+    fn of(commits: &[&'c Commit]) -> Self {
+        let mut rows = Self {
+            existing: Vec::new(),
+            new: Vec::new(),
+            removed: Vec::new(),
+            requests: Vec::new(),
+            events: Vec::new(),
+            payloads: Vec::new(),
+            made: Vec::new(),
+        };
+        // A commit may answer one request twice; the first answer stands.
+        let mut requests: BTreeMap<(_, NamespaceId, &str), &RequestRecord> = BTreeMap::new();
+        for commit in commits.iter().copied() {
+            match commit.expected {
+                Expected::Version(version) => rows.existing.push((commit, version)),
+                Expected::New => rows.new.push(commit),
+            }
+            for record in &commit.requests {
+                let key = (record.key.shard, record.namespace, record.key.id.as_str());
+                requests.entry(key).or_insert(record);
+            }
+            let run = commit.head.run;
+            rows.events
+                .extend(commit.events.iter().map(|event| (run, event)));
+            rows.payloads.extend(&commit.payloads);
+            for op in &commit.tasks {
+                match op {
+                    TaskOp::Create(new) => rows.made.push((new, hand_off(commit, new.task))),
+                    TaskOp::Remove { task } => rows.removed.push((*task, held(commit, *task))),
+                    TaskOp::Release { .. } | TaskOp::Park { .. } | TaskOp::Resume { .. } => {}
+                }
+            }
+        }
+        rows.requests = requests.into_values().collect();
+        rows.existing
+            .sort_by_key(|(commit, _)| (commit.head.shard, commit.head.run));
+        // By keys first: a new run waits for the holder of its key.
+        rows.new.sort_by(|a, b| key_order(a).cmp(&key_order(b)));
+        rows.removed
+            .sort_by_key(|(task, _)| (task.shard(), *task));
+        rows.made
+            .sort_by_key(|(new, _)| (new.task.shard(), new.task));
+        rows
+    }
+}
+
+fn key_order(
+    commit: &Commit,
+) -> (
+    fulcrum_core::ids::Shard,
+    NamespaceId,
+    &str,
+    Option<&str>,
+    RunId,
+) {
+    let head = &commit.head;
+    (
+        head.shard,
+        head.namespace,
+        &head.workflow,
+        head.idempotency_key.as_deref(),
+        head.run,
+    )
+}
+
+fn hand_off(commit: &Commit, task: TaskId) -> Option<&HandOff> {
+    commit.hand_offs.iter().find(|hand| hand.task == task)
+}
+
+/// The fence by which a worker's report removes a task.
+fn held(commit: &Commit, task: TaskId) -> Option<Fence> {
+    let mut fences = commit.fences.iter();
+    fences
+        .find(|fence| fence.lease.task == task && fence.holder.is_some())
+        .copied()
+}
+
+/// Fences that removing a task does not check by itself.
+pub(super) fn other_fences(commit: &Commit) -> impl Iterator<Item = &Fence> {
+    commit.fences.iter().filter(|fence| {
+        let removes = |op: &TaskOp| matches!(op, TaskOp::Remove { task } if *task == fence.lease.task);
+        fence.holder.is_none() || !commit.tasks.iter().any(removes)
+    })
+}
+
+/// Writes a batch. In a transaction of its own this is all there is to it: a batch that does not fit leaves nothing.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    commits: &[&Commit],
+) -> Result<Written, Problem> {
+    let rows = Rows::of(commits);
+    let Rows {
+        existing,
+        new,
+        removed,
+        requests,
+        events,
+        payloads,
+        made,
+    } = &rows;
+    let millis = |span: Option<Millis>| span.map(|span| long(span.0));
+    let row = sqlx::query_file!(
+        "queries/flush/commit.sql",
+        &column(existing, |(c, _)| shard(c.head.shard)),
+        &column(existing, |(c, _)| c.head.run.0),
+        &column(existing, |(_, expected)| long(*expected)),
+        &column(existing, |(c, _)| RunStatusColumn::from(c.head.status)) as _,
+        &column(existing, |(c, _)| long(c.head.version)),
+        &column(existing, |(c, _)| long(c.head.last_seq)),
+        &column(existing, |(c, _)| c.head.chain.0.as_slice()) as _,
+        &column(existing, |(c, _)| c.id.0),
+        &column(existing, |(c, _)| c.head.closed_at.map(At)) as _,
+        &column(removed, |(task, _)| shard(task.shard())),
+        &column(removed, |(task, _)| task.0),
+        &column(removed, |(_, fence)| fence.map(|f| long(f.lease.seq))) as _,
+        &column(removed, |(_, fence)| fence.map(|f| f.lease.nonce)) as _,
+        &column(removed, |(_, fence)| fence.and_then(|f| f.holder).map(|w| w.0)) as _,
+        &column(requests, |r| shard(r.key.shard)),
+        &column(requests, |r| r.namespace.0),
+        &column(requests, |r| r.key.id.as_str()) as _,
+        &column(requests, |r| r.digest.as_slice()) as _,
+        &column(requests, |r| r.run.0),
+        &column(requests, |r| r.answer.as_slice()) as _,
+        &column(new, |c| shard(c.head.shard)),
+        &column(new, |c| c.head.run.0),
+        &column(new, |c| c.head.namespace.0),
+        &column(new, |c| c.head.root.0),
+        &column(new, |c| c.head.parent.map(|parent| parent.0)) as _,
+        &column(new, |c| c.head.workflow.as_str()) as _,
+        &column(new, |c| c.head.definition.0.as_slice()) as _,
+        &column(new, |c| RunStatusColumn::from(c.head.status)) as _,
+        &column(new, |c| long(c.head.version)),
+        &column(new, |c| long(c.head.last_seq)),
+        &column(new, |c| c.head.chain.0.as_slice()) as _,
+        &column(new, |c| c.id.0),
+        &column(new, |c| At(c.head.started_at)) as _,
+        &column(new, |c| c.head.closed_at.map(At)) as _,
+        &column(new, |c| c.head.idempotency_key.as_deref()) as _,
+        &column(events, |(run, _)| shard(run.shard())),
+        &column(events, |(run, _)| run.0),
+        &column(events, |(_, e)| long(e.seq)),
+        &column(events, |(_, e)| small(e.kind)),
+        &column(events, |(_, e)| small(e.schema)),
+        &column(events, |(_, e)| e.body.as_slice()) as _,
+        &column(events, |(_, e)| e.hash.0.as_slice()) as _,
+        &column(payloads, |p| shard(p.reference.id.shard())),
+        &column(payloads, |p| p.reference.id.0),
+        &column(payloads, |p| p.reference.hash.as_slice()) as _,
+        &column(payloads, |p| p.payload.encoding.as_str()) as _,
+        &column(payloads, |p| p.payload.data.as_slice()) as _,
+        &column(made, |(t, _)| shard(t.task.shard())),
+        &column(made, |(t, _)| t.task.0),
+        &column(made, |(t, _)| t.run.0),
+        &column(made, |(t, _)| t.root.0),
+        &column(made, |(t, _)| t.namespace.0),
+        &column(made, |(t, _)| t.step.to_string()),
+        &column(made, |(t, _)| t.capability.as_str()) as _,
+        &column(made, |(t, _)| t.contract.map(|hash| hash.0.to_vec())) as _,
+        &column(made, |(t, _)| t.input.id.0),
+        &column(made, |(t, _)| t.input.hash.as_slice()) as _,
+        &column(made, |(t, _)| i64::from(t.input.bytes)),
+        &column(made, |(t, _)| t.trace.as_ref().map(decode::trace_bytes)) as _,
+        &column(made, |(t, _)| t.priority),
+        &column(made, |(t, _)| At(t.ready_at)) as _,
+        &column(made, |(t, _)| int(t.attempt)),
+        &column(made, |(t, _)| millis(t.schedule_to_start)) as _,
+        &column(made, |(t, _)| millis(t.start_to_close)) as _,
+        &column(made, |(_, hand)| hand.map(|hand| hand.worker.0)) as _,
+        &column(made, |(_, hand)| hand.map(|hand| hand.nonce)) as _,
+        &column(made, |(_, hand)| hand.map(|hand| long(hand.lease.0))) as _,
+    )
+    .fetch_one(connection)
+    .await?;
+    if !row.committed {
+        return Ok(Written::Nothing);
+    }
+    let now = row.moment.0;
+    let leased = row.leased.unwrap_or_default();
+    let seqs: BTreeMap<TaskId, i64> = leased
+        .into_iter()
+        .map(TaskId)
+        .zip(row.lease_seqs.unwrap_or_default())
+        .collect();
+    let mut granted = Vec::with_capacity(seqs.len());
+    for (new, hand) in made {
+        if let (Some(hand), Some(seq)) = (hand, seqs.get(&new.task)) {
+            granted.push(grant(new, hand, decode::count(*seq)?, now));
+        }
+    }
+    Ok(Written::All(Receipt {
+        now,
+        xid: row.xid,
+        granted,
+    }))
+}
+
+/// The receipt of a batch whose answer was lost: whatever its hand-offs are now.
+pub(super) async fn receipt(pool: &PgPool, commits: &[&Commit]) -> Result<Receipt, Problem> {
+    let made = Rows::of(commits).made;
+    let handed: Vec<(&NewTask, &HandOff)> = made
+        .into_iter()
+        .filter_map(|(new, hand)| Some((new, hand?)))
+        .collect();
+    let mut tx = Prelude::Read.begin(pool).await?;
+    let found = sqlx::query_file!(
+        "queries/flush/hand_offs.sql",
+        &column(&handed, |(new, _)| shard(new.task.shard())),
+        &column(&handed, |(new, _)| new.task.0),
+        &column(&handed, |(_, hand)| hand.nonce),
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    let mut receipt = Receipt {
+        now: Timestamp(0),
+        xid: String::new(),
+        granted: Vec::new(),
+    };
+    for row in found {
+        receipt.now = row.now.0;
+        let (Some(task), Some(seq), Some(at)) = (row.task_id, row.lease_seq, row.granted_at) else {
+            continue;
+        };
+        if let Some((new, hand)) = handed.iter().find(|(new, _)| new.task.0 == task) {
+            receipt
+                .granted
+                .push(grant(new, hand, decode::count(seq)?, at.0));
+        }
+    }
+    Ok(receipt)
+}
+
+fn grant(new: &NewTask, hand: &HandOff, seq: u64, now: Timestamp) -> GrantedTask {
+    GrantedTask {
+        lease: Lease {
+            task: new.task,
+            seq,
+            nonce: hand.nonce,
+        },
+        worker: hand.worker,
+        deadline: now.plus(hand.lease),
+        granted_at: now,
+        ready_at: new.ready_at,
+        namespace: new.namespace,
+        run: new.run,
+        root: new.root,
+        step: new.step.clone(),
+        capability: new.capability.clone(),
+        contract: new.contract,
+        input: new.input,
+        attempt: new.attempt,
+        close_by: new.start_to_close.map(|span| now.plus(span)),
+        trace: new.trace,
+    }
+}
