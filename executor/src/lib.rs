@@ -8,10 +8,10 @@
 mod assemble;
 pub mod chat;
 mod config;
+pub mod executor;
 mod render;
-mod serve;
 
 pub use assemble::{build, build_with};
 pub use config::{Config, ModelConfig};
+pub use executor::run;
 pub use render::{Escaping, RenderInput, RenderOutput, text_render};
-pub use serve::{RunError, run};

@@ -82,12 +82,7 @@ impl<T> Named<T> {
 /// # Errors
 /// [`ConfigError::Invalid`] with everything that is wrong, each problem with its line and column.
 pub fn build(config: &Config) -> Result<Built, ConfigError> {
-    let directory = config
-        .secrets
-        .directory
-        .as_ref()
-        .map(|directory| config.directory().join(directory));
-    build_with(config, SecretSource::of_process(directory.as_deref()))
+    build_with(config, config.secrets.source(config.directory()))
 }
 
 /// As [`build`], with secrets from `source` only.

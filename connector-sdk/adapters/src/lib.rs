@@ -12,11 +12,12 @@
 
 mod assemble;
 pub mod config;
-mod connector;
+pub mod connector;
 pub mod files;
 pub mod http;
 pub mod mail;
 pub mod operation;
+pub mod program;
 pub mod script;
 pub mod secret;
 pub mod sql;
@@ -25,4 +26,4 @@ pub mod worker;
 
 pub use assemble::{Built, build, build_with};
 pub use config::{Config, ConfigError};
-pub use connector::{RunError, run};
+pub use connector::run;

@@ -3,15 +3,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use fulcrum_sdk::{
-    Capability, EnrolError, Enrolment, IdentityDir, JoinToken, JoinTokenError, Worker, WorkerError,
-    enrol,
+    EnrolError, Enrolment, IdentityDir, JoinToken, JoinTokenError, Worker, WorkerError,
+    enrol_when_up,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::ConfigError;
+use crate::assemble::Built;
 
 const DRAIN_SECONDS_DEFAULT: u64 = 20;
 
@@ -26,11 +28,11 @@ pub struct WorkerArgs {
         value_name = "DIR"
     )]
     pub identity_dir: PathBuf,
-    /// The controller, if not the address told when joining
-    #[arg(long, env = "FULCRUM_CONTROLLER", value_name = "https://HOST:PORT")]
+    /// The controllers, with commas between, if not those told when joining; when the one in use fails, the next is used
+    #[arg(long, env = "FULCRUM_CONTROLLER", value_name = "https://HOST:PORT,…")]
     pub controller: Option<String>,
-    /// The controller's enrolment listener; needed on the first start
-    #[arg(long, env = "FULCRUM_ENROLMENT", value_name = "https://HOST:PORT")]
+    /// The controllers' enrolment listeners, with commas between; needed on the first start, which waits for one of them
+    #[arg(long, env = "FULCRUM_ENROLMENT", value_name = "https://HOST:PORT,…")]
     pub enrolment: Option<String>,
     /// The join token from `fulcrum worker add`; needed on the first start, ignored afterwards
     #[arg(
@@ -54,6 +56,13 @@ pub struct WorkerArgs {
     /// Seconds that running tasks may take to end when asked to stop
     #[arg(long, env = "FULCRUM_DRAIN_SECONDS", default_value_t = DRAIN_SECONDS_DEFAULT, value_name = "SECONDS")]
     pub drain_seconds: u64,
+    /// Send traces there by OTLP over gRPC
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "http://HOST:PORT"
+    )]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// How to serve a controller.
@@ -61,7 +70,7 @@ pub struct WorkerArgs {
 pub struct WorkerOptions {
     /// Directory of the key and certificate.
     pub identity_dir: PathBuf,
-    /// The controller, if not the address told when joining.
+    /// The controllers (`https://host:port`, commas between), if not those told when joining.
     pub controller: Option<String>,
     /// How to join, if the directory holds no identity yet.
     pub join: Option<Join>,
@@ -76,7 +85,7 @@ pub struct WorkerOptions {
 /// Where and with what to join.
 #[derive(Clone)]
 pub struct Join {
-    /// The controller's enrolment listener, `https://host:port`.
+    /// The controllers' enrolment listeners (`https://host:port`, commas between).
     pub enrolment: String,
     /// The single-use token.
     pub token: JoinToken,
@@ -85,6 +94,9 @@ pub struct Join {
 /// Why a worker could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// There is no identity and no way to get one.
     #[error(
         "this worker has no identity in {}; make a token with `fulcrum worker add` and start once with --enrolment and --token",
@@ -151,15 +163,21 @@ impl WorkerArgs {
     }
 }
 
-/// Joins if need be, then offers `capabilities` until `shutdown` trips, then drains.
+/// Joins if need be, then offers what was built until `shutdown` trips, then drains. A controller that is not there,
+/// or not yet, is waited for.
 ///
 /// # Errors
-/// [`ServeError`]; a lost connection is no error and is waited out.
+/// [`ServeError`]: what waiting cannot mend.
 pub async fn serve(
-    capabilities: Vec<Arc<dyn Capability>>,
+    built: Built,
     options: WorkerOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    tracing::info!(
+        program = options.program,
+        capabilities = built.capabilities.len(),
+        "configured"
+    );
     let directory = IdentityDir::at(&options.identity_dir);
     if !directory.is_enrolled() {
         let Join { enrolment, token } = options
@@ -171,11 +189,13 @@ pub async fn serve(
             name: None,
             version: options.program,
         };
-        let about = enrol(&enrolment, &directory).await?;
+        let Some(about) = enrol_when_up(&enrolment, &directory, &shutdown).await? else {
+            return Ok(());
+        };
         tracing::info!(name = about.name, namespace = about.namespace, "joined");
     }
     let mut worker = Worker::new(directory)
-        .capabilities(capabilities)
+        .capabilities(built.capabilities)
         .slots(options.slots)
         .drain_for(options.drain_for);
     if let Some(controller) = options.controller {

@@ -10,6 +10,7 @@ use super::{CapabilityConfig, ConfigError, directory_of, parse, read};
 use crate::files::FolderConfig;
 use crate::http::EndpointConfig;
 use crate::mail::MailerConfig;
+use crate::secret::SecretSource;
 use crate::sql::DatabaseConfig;
 
 /// A connector's configuration, as written. Relative paths in it start at the file's own directory, unless
@@ -47,6 +48,15 @@ pub struct Config {
 pub struct SecretsConfig {
     /// A directory with one file for each secret, named like it.
     pub directory: Option<PathBuf>,
+}
+
+impl SecretsConfig {
+    /// Where a process finds its secrets: its environment, the directory (which, if relative, starts at `base`), and
+    /// systemd's credentials.
+    pub fn source(&self, base: &Path) -> SecretSource {
+        let directory = self.directory.as_ref().map(|path| base.join(path));
+        SecretSource::of_process(directory.as_deref())
+    }
 }
 
 impl Config {
