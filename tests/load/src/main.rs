@@ -35,7 +35,7 @@ struct Cli {
 enum Command {
     /// Measure.
     Run(Run),
-    /// List the groups of figures.
+    /// List the groups of figures, and the beginnings of the keys in each.
     List,
     /// Serve `bench.echo` (started by `run`).
     #[command(hide = true)]
@@ -106,7 +106,9 @@ fn main() -> anyhow::Result<()> {
     match cli.command {
         Command::Run(run) => runtime.block_on(sitting::sit(&run.options()?)),
         Command::List => {
-            println!("{}", Group::ALL.map(Group::name).join("\n"));
+            for group in Group::ALL {
+                println!("{:<12} {}", group.name(), group.keys().join(", "));
+            }
             Ok(())
         }
         Command::Worker {

@@ -44,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) enum Depth {
     /// All of it: the figures mean what they say.
     Full,
-    /// A twentieth: enough to see that it works.
+    /// A fiftieth: enough to see that it works.
     Quick,
 }
 
@@ -68,11 +68,11 @@ impl Options {
         self.time().min(Duration::from_secs(20))
     }
 
-    /// So many, or a twentieth of it.
+    /// So many, or a fiftieth of it.
     pub(crate) fn count(&self, full: u64) -> u64 {
         match self.depth {
             Depth::Full => full,
-            Depth::Quick => full / 20,
+            Depth::Quick => full / 50,
         }
     }
 
@@ -166,6 +166,7 @@ pub(crate) async fn sit(options: &Options) -> anyhow::Result<()> {
 fn report(options: &Options, record: &Record, errors: &Map<String, Value>, began_us: i64) -> Value {
     json!({
         "began_unix_s": began_us / 1_000_000,
+        "source": machine::source(),
         "machine": machine::describe(),
         "options": {
             "seconds": options.seconds,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::load::closed::{self, Until};
+use crate::load::outcome::Outcome;
 use crate::load::starter::Starter;
 use crate::rig::installation::Installation;
 use crate::rig::workflow::Workflow;
@@ -23,8 +24,9 @@ pub(crate) async fn measure(options: &Options, record: &mut Record) -> anyhow::R
         installation.add_controller().await?;
         staff(&mut installation, options).await?;
         let two = throughput(&installation, options, workflow).await?;
-        record.put("two_controllers_ratio", two / one);
-        record.put("two_controllers_runs_per_s", two);
+        record.put("two_controllers_ratio", two.per_s() / one.per_s());
+        record.put("two_controllers_runs_per_s", two.per_s());
+        record.put("two_controllers_p99_ms", two.latencies().ms(0.99));
 
         let mut second = installation.controllers.pop();
         if let Some(second) = &mut second {
@@ -54,10 +56,9 @@ async fn throughput(
     installation: &Installation,
     options: &Options,
     workflow: Workflow,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Outcome> {
     let starter = Starter::new(&installation.channels().await?, workflow);
     options.warm(installation, &starter).await?;
     let until = Until::Elapsed(options.short());
-    let outcome = closed::load(&starter, options.in_flight, until).await?;
-    Ok(outcome.per_s())
+    closed::load(&starter, options.in_flight, until).await
 }

@@ -11,13 +11,13 @@ use fulcrum_sdk::client;
 
 use crate::meter::memory;
 use crate::rig::installation::Installation;
+use crate::rig::patience::until;
 use crate::rig::usage::Usage;
 use crate::sitting::{Options, Record};
 
 const WORKERS: u64 = 1_000;
 const SETTLING: Duration = Duration::from_secs(30);
 const WATCHED: Duration = Duration::from_secs(60);
-const ARRIVAL_MAX: Duration = Duration::from_secs(120);
 
 /// All come from one address, which is more than one address may hold by default.
 const ROOM: &[(&str, &str)] = &[("FULCRUM_SERVER__CONNECTIONS_PER_IP_MAX", "4000")];
@@ -71,18 +71,13 @@ pub(crate) async fn measure(options: &Options, record: &mut Record) -> anyhow::R
 
 /// Waits until all have registered.
 async fn arrived(installation: &Installation, count: u64) -> anyhow::Result<()> {
-    let began = Instant::now();
-    loop {
+    let look = async || {
         let registered = installation
             .postgres
             .value("select count(*) from workers")?;
-        if registered.parse::<u64>()? >= count {
-            return Ok(());
-        }
-        anyhow::ensure!(
-            began.elapsed() < ARRIVAL_MAX,
-            "{registered} of {count} workers came"
-        );
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+        let there = registered.parse::<u64>()? >= count;
+        anyhow::ensure!(there, "{registered} of {count} have registered");
+        Ok(())
+    };
+    until("all workers are there", look).await
 }

@@ -71,7 +71,7 @@ impl Group {
     }
 
     /// The figures with a name of their own that it measures; a key that goes on after one of them is meant too.
-    fn keys(self) -> &'static [&'static str] {
+    pub(crate) fn keys(self) -> &'static [&'static str] {
         match self {
             Group::Decide => &["decide_us_per_step"],
             Group::Floor => &["pgbench_simple_update_tps", "commit_latency"],

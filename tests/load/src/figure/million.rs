@@ -33,6 +33,7 @@ pub(crate) async fn measure(options: &Options, record: &mut Record) -> anyhow::R
     let after_few = load(Until::Elapsed(options.short())).await?;
     finished += after_few.runs() as u64;
     record.put("after_10k_runs_per_s", after_few.per_s());
+    record.put("after_10k_p99_ms", after_few.latencies().ms(0.99));
     if let Some(time) = reached(&fresh, after_few.per_s() * 0.8) {
         record.put("fresh_to_80_pct_s", time.as_secs_f64());
     } else {
@@ -46,6 +47,7 @@ pub(crate) async fn measure(options: &Options, record: &mut Record) -> anyhow::R
     }
     let after_many = load(Until::Elapsed(options.short())).await?;
     record.put("after_1m_runs_per_s", after_many.per_s());
+    record.put("after_1m_p99_ms", after_many.latencies().ms(0.99));
     record.put("after_1m_ratio", after_many.per_s() / after_few.per_s());
     record.detail("after_1m_finished_runs", finished.into());
     Ok(())

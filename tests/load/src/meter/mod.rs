@@ -4,3 +4,4 @@ pub(crate) mod clock;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod memory;
+pub(crate) mod statements;

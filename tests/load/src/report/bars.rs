@@ -81,6 +81,7 @@ const BARS: &[Bar] = &[
     at_most("recovery_s", 3.0),
     at_most("recovery_in_flight_s", 31.0),
     at_most("recovery_lost", 0.0),
+    at_most("recovery_started_twice", 0.0),
     at_most("recovery_accepted_twice", 0.0),
     at_least("two_controllers_ratio", None, 0.85),
     at_most("idle_workers_1000_rss_mb", 250.0),

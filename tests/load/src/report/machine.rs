@@ -1,6 +1,19 @@
-//! Where it was measured.
+//! Where it was measured, and what.
+
+use std::process::Command;
 
 use serde_json::{Value, json};
+
+/// The commit that was checked out, if this is a checkout: the binaries may be of another.
+pub(crate) fn source() -> Option<String> {
+    let mut git = Command::new("git");
+    let output = git
+        .args(["describe", "--always", "--dirty"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
 
 /// Processor, cores, memory and kernel, as the system tells them.
 pub(crate) fn describe() -> Value {

@@ -4,4 +4,5 @@ pub(crate) mod bars;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod machine;
+pub(crate) mod profile;
 pub(crate) mod table;

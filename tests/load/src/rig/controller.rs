@@ -6,9 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fulcrum_e2e::ports;
 use fulcrum_e2e::process::{Process, binary};
-use fulcrum_e2e::{ports, wait};
 use fulcrum_sdk::{Enrolment, IdentityDir, enrol};
+
+use crate::rig::patience::until;
 
 /// Its own deadline for the end is 20 s.
 const END_MAX: Duration = Duration::from_secs(30);
@@ -57,16 +59,17 @@ impl Controller {
             settings,
             process,
         };
-        controller.listens().await;
+        controller.listens().await?;
         Ok(controller)
     }
 
     /// Waits until it listens for workers and newcomers.
-    pub(crate) async fn listens(&self) {
+    pub(crate) async fn listens(&self) -> anyhow::Result<()> {
         for address in [self.grpc, self.enrolment] {
-            let knock = || async { std::net::TcpStream::connect(address) };
-            wait::until("the controller listens", knock).await;
+            let knock = async || std::net::TcpStream::connect(address);
+            until("the controller listens", knock).await?;
         }
+        Ok(())
     }
 
     /// `kill -9`, and waits for the end.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use fulcrum_e2e::postgres::Postgres;
 use fulcrum_e2e::process::Process;
-use fulcrum_e2e::wait;
 use fulcrum_proto::workflow::v1::{ApplyDefinitionRequest, SourceFormat};
 use fulcrum_sdk::channel::{self, Channel};
 use fulcrum_sdk::{IdentityDir, client};
 
 use crate::rig::cluster;
 use crate::rig::controller::Controller;
+use crate::rig::patience::until;
 use crate::rig::workflow::Workflow;
 use crate::sitting::Options;
 
@@ -118,9 +118,8 @@ impl Installation {
     /// Applies a workflow, once the worker has registered what it calls.
     pub(crate) async fn apply(&self, workflow: Workflow) -> anyhow::Result<()> {
         let channel = self.channel().await?;
-        let apply = || apply_once(&channel, workflow);
-        wait::until("the workflow is applied", apply).await;
-        Ok(())
+        let apply = async || apply_once(&channel, workflow).await;
+        until("the workflow is applied", apply).await
     }
 
     /// Gives the planner its statistics.

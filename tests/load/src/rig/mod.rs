@@ -4,5 +4,6 @@
 pub(crate) mod cluster;
 pub(crate) mod controller;
 pub(crate) mod installation;
+pub(crate) mod patience;
 pub(crate) mod usage;
 pub(crate) mod workflow;
