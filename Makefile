@@ -19,9 +19,8 @@ test: ## Set up, lint, build and run every test
 demo: ## Set up, build and run the onboarding example
 	@scripts/demo onboarding
 
-bench: setup ## Measure runs beside the floor of the database (builds optimised; about five minutes)
-	@SQLX_OFFLINE=true cargo build --release --locked -p fulcrum-controller -p fulcrum-load
-	@FULCRUM_PG_BIN=$$(scripts/pg-bin) target/release/fulcrum-load run
+bench: setup ## Measure every figure beside the floor of the database (about an hour; BENCH=--quick to try it)
+	@scripts/bench $(BENCH)
 
 clean-demo: ## Forget the data of earlier demos
 	@scripts/clean-demo
