@@ -3,15 +3,15 @@
 use fulcrum_core::ids::{DefinitionHash, NamespaceId};
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::Timestamp;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Page;
+use super::{Answered, Once, Page, Portion};
 use crate::PgStore;
 use crate::column::array::long;
 use crate::column::{At, decode};
 use crate::problem::Problem;
-use crate::work::{Prelude, unit};
+use crate::work::unit;
 
 /// A definition to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,21 +62,6 @@ pub enum Applied {
     Unchanged(StoredDefinition),
 }
 
-/// A workflow with its current version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkflowSummary {
-    /// The workflow's name.
-    pub workflow: String,
-    /// The version that new runs get.
-    pub current: DefinitionHash,
-    /// Its number.
-    pub current_version: u64,
-    /// Versions ever made.
-    pub versions: u64,
-    /// When it was last applied.
-    pub applied_at: Timestamp,
-}
-
 /// Definitions.
 #[derive(Debug, Clone)]
 pub struct Definitions {
@@ -121,11 +106,45 @@ impl TryFrom<Row> for StoredDefinition {
     }
 }
 
+/// A row of a listing: without its source, with the number of rows that were read.
+struct ListedRow {
+    namespace_id: Uuid,
+    hash: Vec<u8>,
+    workflow: String,
+    version: i64,
+    canonical: Vec<u8>,
+    source: String,
+    created_at: At,
+    created_by: String,
+    found: i64,
+}
+
+impl TryFrom<ListedRow> for StoredDefinition {
+    type Error = Problem;
+
+    fn try_from(row: ListedRow) -> Result<Self, Problem> {
+        StoredDefinition::try_from(Row {
+            namespace_id: row.namespace_id,
+            hash: row.hash,
+            workflow: row.workflow,
+            version: row.version,
+            canonical: row.canonical,
+            source: row.source,
+            created_at: row.created_at,
+            created_by: row.created_by,
+        })
+    }
+}
+
 impl Definitions {
     /// Stores a definition, unless its content is stored already, and makes it current.
-    pub async fn apply(&self, new: NewDefinition) -> Result<Applied, StoreError> {
+    pub async fn apply(
+        &self,
+        new: NewDefinition,
+        once: Once<Applied>,
+    ) -> Result<Answered<Applied>, StoreError> {
         let pool = self.pool.clone();
-        unit(async move { apply(&pool, &new).await }).await
+        unit(async move { once.run(&pool, async move |tx| apply(tx, &new).await).await }).await
     }
 
     /// The version that new runs get.
@@ -207,90 +226,89 @@ impl Definitions {
         .await
     }
 
-    /// One numbered version of a workflow.
-    pub async fn by_version(
+    /// Names of workflows, at most so many.
+    pub async fn names(
         &self,
         namespace: NamespaceId,
-        workflow: &str,
-        version: u64,
-    ) -> Result<Option<StoredDefinition>, StoreError> {
-        let (pool, workflow) = (self.pool.clone(), workflow.to_owned());
+        at_most: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let pool = self.pool.clone();
         unit(async move {
-            let row = sqlx::query_file_as!(
-                Row,
-                "queries/catalog/definition_by_version.sql",
+            let names = sqlx::query_file_scalar!(
+                "queries/catalog/workflow_names.sql",
                 namespace.0,
-                workflow,
-                long(version)
-            )
-            .fetch_optional(&pool)
-            .await?;
-            row.map(StoredDefinition::try_from).transpose()
+                i64::from(at_most)
+            );
+            Ok(names.fetch_all(&pool).await?)
         })
         .await
     }
 
-    /// Workflows by name.
+    /// The current version of each workflow, by name, without sources.
     pub async fn list(
         &self,
         namespace: NamespaceId,
         page: Page<String>,
-    ) -> Result<Vec<WorkflowSummary>, StoreError> {
+        bytes: u64,
+    ) -> Result<Portion<StoredDefinition>, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
             let after = page.after.unwrap_or_default();
-            let rows = sqlx::query_file!(
+            let rows = sqlx::query_file_as!(
+                ListedRow,
                 "queries/catalog/list_workflows.sql",
                 namespace.0,
                 after,
-                i64::from(page.rows)
+                i64::from(page.rows) + 1,
+                long(bytes)
             )
             .fetch_all(&pool)
             .await?;
-            rows.into_iter()
-                .map(|row| {
-                    Ok(WorkflowSummary {
-                        workflow: row.workflow,
-                        current: DefinitionHash(decode::hash(row.current_hash)?),
-                        current_version: decode::count(row.current_version)?,
-                        versions: decode::count(row.versions)?,
-                        applied_at: row.applied_at.into(),
-                    })
-                })
-                .collect()
+            portion(rows, page.rows)
         })
         .await
     }
 
-    /// Versions of a workflow, newest first; the position is a version number.
+    /// Versions of a workflow, newest first, without sources; the position is a version number.
     pub async fn versions(
         &self,
         namespace: NamespaceId,
         workflow: &str,
         page: Page<u64>,
-    ) -> Result<Vec<StoredDefinition>, StoreError> {
+        bytes: u64,
+    ) -> Result<Portion<StoredDefinition>, StoreError> {
         let (pool, workflow) = (self.pool.clone(), workflow.to_owned());
         unit(async move {
             let before = long(page.after.unwrap_or(u64::MAX));
             let rows = sqlx::query_file_as!(
-                Row,
+                ListedRow,
                 "queries/catalog/list_versions.sql",
                 namespace.0,
                 workflow,
                 before,
-                i64::from(page.rows)
+                i64::from(page.rows) + 1,
+                long(bytes)
             )
             .fetch_all(&pool)
             .await?;
-            rows.into_iter().map(StoredDefinition::try_from).collect()
+            portion(rows, page.rows)
         })
         .await
     }
 }
 
-async fn apply(pool: &PgPool, new: &NewDefinition) -> Result<Applied, Problem> {
+fn portion(rows: Vec<ListedRow>, at_most: u32) -> Result<Portion<StoredDefinition>, Problem> {
+    let found = rows.first().map_or(0, |row| row.found);
+    let items = rows
+        .into_iter()
+        .take(at_most as usize)
+        .map(StoredDefinition::try_from)
+        .collect::<Result<_, _>>()?;
+    Ok(Portion::of(items, found))
+}
+
+async fn apply(tx: &mut PgConnection, new: &NewDefinition) -> Result<Applied, Problem> {
     let (namespace, hash) = (new.namespace.0, new.hash.0.as_slice());
-    let mut tx = Prelude::Catalog.begin(pool).await?;
     let workflow = sqlx::query_file!(
         "queries/catalog/lock_workflow.sql",
         namespace,
@@ -349,7 +367,6 @@ async fn apply(pool: &PgPool, new: &NewDefinition) -> Result<Applied, Problem> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    tx.commit().await?;
     let stored = StoredDefinition::try_from(row)?;
     Ok(match (is_new, was_current) {
         (true, _) => Applied::Created(stored),

@@ -3,11 +3,15 @@
 mod contracts;
 mod definitions;
 mod namespaces;
+mod once;
+mod portion;
 
 pub use contracts::{Capability, Contracts, NewContract, StoredContract};
 pub(crate) use contracts::{EffectClassColumn, insert as insert_contracts};
-pub use definitions::{Applied, Definitions, NewDefinition, StoredDefinition, WorkflowSummary};
-pub use namespaces::{Creation, Namespace, NamespaceRefusal, Namespaces};
+pub use definitions::{Applied, Definitions, NewDefinition, StoredDefinition};
+pub use namespaces::{Creation, Namespace, NamespaceCreation, NamespaceRefusal, Namespaces};
+pub use once::{Answered, Once, RequestNote};
+pub use portion::{Portion, Rest};
 
 /// A page of a listing: what comes after a position, at most so many rows. Ask for one more than you show to learn
 /// whether there is a next page.

@@ -3,14 +3,14 @@
 use fulcrum_core::ids::NamespaceId;
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::Timestamp;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Page;
+use super::{Answered, Once, Page};
 use crate::PgStore;
 use crate::column::At;
 use crate::problem::Problem;
-use crate::work::{Prelude, unit};
+use crate::work::unit;
 
 /// One company or project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub enum NamespaceRefusal {
     #[error("a namespace has 1 to 4,096 shards")]
     Shards,
 }
+
+/// What asking for a namespace led to.
+pub type NamespaceCreation = Result<Creation<Namespace>, NamespaceRefusal>;
 
 /// Namespaces.
 #[derive(Debug, Clone)]
@@ -89,36 +92,13 @@ impl Namespaces {
         id: NamespaceId,
         name: &str,
         shards: u16,
-    ) -> Result<Result<Creation<Namespace>, NamespaceRefusal>, StoreError> {
+        once: Once<NamespaceCreation>,
+    ) -> Result<Answered<NamespaceCreation>, StoreError> {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         let shards = i16::try_from(shards).unwrap_or(i16::MAX);
         unit(async move {
-            let mut tx = Prelude::Catalog.begin(&pool).await?;
-            let made = sqlx::query_file_as!(
-                Row,
-                "queries/catalog/create_namespace.sql",
-                id.0,
-                name,
-                shards
-            )
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(Problem::from);
-            let made = match made {
-                Err(problem) => return refusal(problem).map(Err),
-                Ok(made) => made,
-            };
-            if let Some(row) = made {
-                tx.commit().await?;
-                return Ok(Ok(Creation::Made(row.into())));
-            }
-            let found = sqlx::query_file_as!(Row, "queries/catalog/namespace_by_name.sql", name)
-                .fetch_optional(&mut *tx)
-                .await?;
-            tx.rollback().await?;
-            let found = found
-                .ok_or_else(|| Problem::schema("the namespace's id is taken by another name"))?;
-            Ok(Ok(Creation::Found(found.into())))
+            once.run(&pool, async move |tx| create(tx, id, name, shards).await)
+                .await
         })
         .await
     }
@@ -128,18 +108,6 @@ impl Namespaces {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         unit(async move {
             let row = sqlx::query_file_as!(Row, "queries/catalog/namespace_by_name.sql", name)
-                .fetch_optional(&pool)
-                .await?;
-            Ok(row.map(Namespace::from))
-        })
-        .await
-    }
-
-    /// The namespace of this id.
-    pub async fn by_id(&self, id: NamespaceId) -> Result<Option<Namespace>, StoreError> {
-        let pool = self.pool.clone();
-        unit(async move {
-            let row = sqlx::query_file_as!(Row, "queries/catalog/namespace_by_id.sql", id.0)
                 .fetch_optional(&pool)
                 .await?;
             Ok(row.map(Namespace::from))
@@ -164,6 +132,34 @@ impl Namespaces {
         })
         .await
     }
+}
+
+async fn create(
+    tx: &mut PgConnection,
+    id: NamespaceId,
+    name: String,
+    shards: i16,
+) -> Result<NamespaceCreation, Problem> {
+    let made = sqlx::query_file_as!(
+        Row,
+        "queries/catalog/create_namespace.sql",
+        id.0,
+        name,
+        shards
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(Problem::from);
+    match made {
+        Err(problem) => return refusal(problem).map(Err),
+        Ok(Some(row)) => return Ok(Ok(Creation::Made(row.into()))),
+        Ok(None) => {}
+    }
+    let found = sqlx::query_file_as!(Row, "queries/catalog/namespace_by_name.sql", name)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| Problem::schema("the namespace's id is taken by another name"))?;
+    Ok(Ok(Creation::Found(found.into())))
 }
 
 fn refusal(problem: Problem) -> Result<NamespaceRefusal, Problem> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{IdentityKind, IdentityKindColumn, IdentityStatus, IdentityStatusColumn};
 use crate::PgStore;
-use crate::catalog::Page;
+use crate::catalog::{Answered, Once, Page};
 use crate::column::At;
 use crate::problem::Problem;
 use crate::work::{Prelude, unit};
@@ -145,7 +145,7 @@ impl Identities {
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             enrol(&mut tx, &identity).await?;
-            Ok(tx.commit().await?)
+            Ok(crate::work::committing(tx.commit()).await?)
         })
         .await
     }
@@ -216,7 +216,7 @@ impl Identities {
             .execute(&mut *tx)
             .await?;
             let exists = exists(&mut tx, id).await?;
-            tx.commit().await?;
+            crate::work::committing(tx.commit()).await?;
             Ok(match (done.rows_affected(), exists) {
                 (0, false) => Err(RenewRefusal::Unknown),
                 (0, true) => Err(RenewRefusal::Revoked),
@@ -227,17 +227,22 @@ impl Identities {
     }
 
     /// Revokes an identity; idempotent, the first reason stands. `false` when there is no such identity.
-    pub async fn revoke(&self, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+    pub async fn revoke(
+        &self,
+        id: Uuid,
+        reason: &str,
+        once: Once<bool>,
+    ) -> Result<Answered<bool>, StoreError> {
         let (pool, reason) = (self.pool.clone(), reason.to_owned());
         unit(async move {
-            let mut tx = Prelude::Catalog.begin(&pool).await?;
-            bump(&mut tx).await?;
-            sqlx::query_file!("queries/identity/revoke_identity.sql", id, reason)
-                .execute(&mut *tx)
-                .await?;
-            let exists = exists(&mut tx, id).await?;
-            tx.commit().await?;
-            Ok(exists)
+            once.run(&pool, async move |tx| {
+                bump(&mut *tx).await?;
+                sqlx::query_file!("queries/identity/revoke_identity.sql", id, reason)
+                    .execute(&mut *tx)
+                    .await?;
+                exists(&mut *tx, id).await
+            })
+            .await
         })
         .await
     }

@@ -99,7 +99,7 @@ impl Installation {
                 .await?
                 .ok_or_else(|| Problem::schema("the installation's row is missing"))?;
             let authorities = list_authorities(&mut tx).await?;
-            tx.commit().await?;
+            crate::work::committing(tx.commit()).await?;
             Ok((stored, authorities))
         })
         .await
@@ -117,7 +117,7 @@ impl Installation {
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             insert_authority(&mut tx, &row).await?;
-            Ok(tx.commit().await?)
+            Ok(crate::work::committing(tx.commit()).await?)
         })
         .await
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::identities::enrol;
 use super::{IdentityKind, IdentityKindColumn, NewIdentity};
 use crate::PgStore;
-use crate::catalog::Page;
+use crate::catalog::{Answered, Once, Page};
 use crate::column::{At, decode};
 use crate::problem::Problem;
 use crate::work::{Prelude, unit};
@@ -122,24 +122,53 @@ impl TryFrom<Row> for JoinTokenRow {
 
 impl JoinTokens {
     /// Stores a token.
-    pub async fn create(&self, token: NewJoinToken) -> Result<(), StoreError> {
+    pub async fn create(
+        &self,
+        token: NewJoinToken,
+        once: Once<()>,
+    ) -> Result<Answered<()>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            once.run(&pool, async move |tx| {
+                sqlx::query_file!(
+                    "queries/identity/insert_token.sql",
+                    token.id,
+                    token.secret_hash.as_slice(),
+                    token.namespace,
+                    IdentityKindColumn::from(token.kind) as _,
+                    token.name,
+                    &token.capability_patterns,
+                    At(token.expires_at) as _,
+                    token.created_by
+                )
+                .execute(&mut *tx)
+                .await?;
+                Ok(())
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Gives a token that still admits another secret; the one before is worth nothing from here on. `false` when there
+    /// is no such token, or it was used, revoked or has expired.
+    pub async fn replace_secret(
+        &self,
+        id: Uuid,
+        secret_hash: [u8; 32],
+    ) -> Result<bool, StoreError> {
         let pool = self.pool.clone();
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
-            sqlx::query_file!(
-                "queries/identity/insert_token.sql",
-                token.id,
-                token.secret_hash.as_slice(),
-                token.namespace,
-                IdentityKindColumn::from(token.kind) as _,
-                token.name,
-                &token.capability_patterns,
-                At(token.expires_at) as _,
-                token.created_by
+            let done = sqlx::query_file!(
+                "queries/identity/replace_secret.sql",
+                id,
+                secret_hash.as_slice()
             )
             .execute(&mut *tx)
             .await?;
-            Ok(tx.commit().await?)
+            crate::work::committing(tx.commit()).await?;
+            Ok(done.rows_affected() > 0)
         })
         .await
     }
@@ -181,7 +210,7 @@ impl JoinTokens {
                 }));
             }
             enrol(&mut tx, &identity).await?;
-            tx.commit().await?;
+            crate::work::committing(tx.commit()).await?;
             Ok(Ok(()))
         })
         .await
@@ -217,7 +246,7 @@ impl JoinTokens {
             let done = sqlx::query_file!("queries/identity/revoke_token.sql", id)
                 .execute(&mut *tx)
                 .await?;
-            tx.commit().await?;
+            crate::work::committing(tx.commit()).await?;
             Ok(done.rows_affected() > 0)
         })
         .await

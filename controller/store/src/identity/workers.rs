@@ -104,28 +104,7 @@ impl Workers {
             sqlx::query_file!("queries/identity/workers_seen.sql", &ids)
                 .execute(&mut *tx)
                 .await?;
-            Ok(tx.commit().await?)
-        })
-        .await
-    }
-
-    /// Notes whether a worker takes new tasks.
-    pub async fn set_draining(
-        &self,
-        worker: WorkerId,
-        draining: Draining,
-    ) -> Result<(), StoreError> {
-        let pool = self.control.clone();
-        unit(async move {
-            let mut tx = Prelude::Catalog.begin(&pool).await?;
-            sqlx::query_file!(
-                "queries/identity/worker_draining.sql",
-                worker.0,
-                draining == Draining::Yes
-            )
-            .execute(&mut *tx)
-            .await?;
-            Ok(tx.commit().await?)
+            Ok(crate::work::committing(tx.commit()).await?)
         })
         .await
     }
@@ -190,7 +169,7 @@ async fn register(
     )
     .execute(&mut *tx)
     .await?;
-    Ok(tx.commit().await?)
+    Ok(crate::work::committing(tx.commit()).await?)
 }
 
 async fn list(

@@ -1,7 +1,11 @@
-//! Listings for people and programs: runs, timelines, reviews. On their own pool, so that they never starve the rest.
+//! What people and programs look at: runs, timelines, reviews, tasks under way. On their own pool, so that they never starve the rest.
 
 mod reviews;
 mod runs;
+mod tasks;
+mod timelines;
 
 pub use reviews::{ReviewPosition, Reviews, StoredReview};
 pub use runs::{Family, RunFilter, Runs};
+pub use tasks::{Granted, Offer, TaskStanding, Tasks};
+pub use timelines::{LinkedEvent, Timelines};

@@ -1,16 +1,15 @@
-//! Runs and their timelines.
+//! Runs.
 
 use fulcrum_core::ids::{NamespaceId, RunId};
-use fulcrum_core::store::{RunHead, RunStatus, StoreError, StoredEvent};
+use fulcrum_core::store::{RunHead, RunStatus, StoreError};
 use fulcrum_core::time::Timestamp;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::PgStore;
 use crate::catalog::Page;
-use crate::column::array::{long, shard};
 use crate::column::{At, RunStatusColumn};
-use crate::load::{HeadRow, event};
+use crate::load::HeadRow;
 use crate::work::{Prelude, unit};
 
 /// Which runs to list.
@@ -122,33 +121,6 @@ impl Runs {
             .await?;
             tx.rollback().await?;
             rows.into_iter().map(RunHead::try_from).collect()
-        })
-        .await
-    }
-
-    /// A run's events after `seq` (0 for the first page), in order.
-    pub async fn timeline(
-        &self,
-        run: RunId,
-        after_seq: u64,
-        rows: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let pool = self.pool.clone();
-        unit(async move {
-            let mut tx = Prelude::Report.begin(&pool).await?;
-            let rows = sqlx::query_file!(
-                "queries/views/timeline.sql",
-                shard(run.shard()),
-                run.0,
-                long(after_seq),
-                i64::from(rows)
-            )
-            .fetch_all(&mut *tx)
-            .await?;
-            tx.rollback().await?;
-            rows.into_iter()
-                .map(|row| event(row.seq, row.kind, row.schema, row.body, row.hash))
-                .collect()
         })
         .await
     }

@@ -2,9 +2,10 @@
 
 use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Beat, ClaimRequest, CommitOutcome, Expected, RequestRecord, Store};
-use fulcrum_core::task::{Fence, Lease, TaskOp};
+use fulcrum_core::store::{Beat, ClaimRequest, CommitOutcome, Expected, RequestRecord, Since, Store};
+use fulcrum_core::task::{Fence, Lease, TaskOp, TaskState};
 use fulcrum_core::time::{Millis, Timestamp};
+use fulcrum_store::catalog::Page;
 
 use crate::database::Database;
 use crate::sample::{NAMESPACE, next, payload, run, start, start_with_task, worker};
@@ -26,9 +27,12 @@ async fn a_run_is_loaded_as_it_was_committed() {
     commit.payloads.push(payload(3));
     let report = store.flush(vec![commit.clone()]).await.unwrap();
     assert_eq!(report.outcomes, [CommitOutcome::Committed]);
-    let loaded = store.load(&[run(2), run(1)]).await.unwrap();
-    assert!(loaded[0].is_none());
-    let loaded = loaded[1].as_ref().unwrap();
+    let loaded = store
+        .load(&[run(2), run(1)], Since::Snapshot)
+        .await
+        .unwrap();
+    assert_eq!(loaded[0], Ok(None));
+    let loaded = loaded[1].clone().unwrap().unwrap();
     assert_eq!(
         (&loaded.head, &loaded.events, loaded.commit),
         (&commit.head, &commit.events, commit.id)
@@ -157,6 +161,7 @@ async fn a_report_under_a_lost_lease_changes_nothing() {
         commit.fences.push(Fence {
             lease,
             holder: Some(holder),
+            state: TaskState::Leased,
         });
         commit.tasks.push(TaskOp::Remove {
             task: granted.lease.task,
@@ -197,10 +202,11 @@ async fn a_run_born_on_a_day_without_partitions_gets_them() {
     assert_eq!(
         database
             .store
-            .runs()
-            .timeline(old, 0, 10)
+            .timelines()
+            .page(old, Page::first(10), u64::MAX)
             .await
             .unwrap()
+            .items
             .len(),
         2
     );
@@ -226,9 +232,9 @@ async fn a_renewed_lease_is_not_due_and_an_expired_one_is() {
         .heartbeat(&[beat], Millis::from_secs(3600))
         .await
         .unwrap();
-    let due = store.due_tasks(10).await.unwrap();
+    let due = store.due_tasks(None, 10).await.unwrap();
     assert_eq!(
-        due.iter().map(|row| row.task).collect::<Vec<_>>(),
+        due.rows.iter().map(|row| row.task).collect::<Vec<_>>(),
         [granted[1].lease.task]
     );
     let still_scheduled: i64 =
@@ -246,11 +252,12 @@ async fn a_renewed_lease_is_not_due_and_an_expired_one_is() {
 async fn the_controller_acts_on_a_task_only_while_it_is_due() {
     let database = Database::new().await;
     let store = &database.store;
-    let fenced = |of: RunId, lease| {
+    let fenced = |of: RunId, lease, state| {
         let mut commit = next(&start(of).head);
         commit.fences.push(Fence {
             lease,
             holder: None,
+            state,
         });
         commit.tasks.push(TaskOp::Remove { task: lease.task });
         commit
@@ -265,14 +272,14 @@ async fn the_controller_acts_on_a_task_only_while_it_is_due() {
         }
     }
     assert_eq!(flush(unserved).await, CommitOutcome::Committed);
-    let seen = store.due_tasks(10).await.unwrap().remove(0);
+    let seen = store.due_tasks(None, 10).await.unwrap().rows.remove(0);
     let observed = Lease {
         task: seen.task,
         seq: seen.lease_seq,
         nonce: uuid::Uuid::nil(),
     };
     assert_eq!(
-        flush(fenced(run(1), observed)).await,
+        flush(fenced(run(1), observed, TaskState::Ready)).await,
         CommitOutcome::Committed
     );
 
@@ -281,7 +288,7 @@ async fn the_controller_acts_on_a_task_only_while_it_is_due() {
     assert_eq!(flush(offered).await, CommitOutcome::Committed);
     let claims = [request("crm.write", 1)];
     let granted = store.claim(&claims, Millis(0)).await.unwrap().remove(0);
-    assert_eq!(store.due_tasks(10).await.unwrap().len(), 1);
+    assert_eq!(store.due_tasks(None, 10).await.unwrap().rows.len(), 1);
     let beat = Beat {
         lease: granted.lease,
         worker: worker(1),
@@ -290,7 +297,7 @@ async fn the_controller_acts_on_a_task_only_while_it_is_due() {
         .heartbeat(&[beat], Millis::from_secs(30))
         .await
         .unwrap();
-    let late = flush(fenced(run(2), granted.lease)).await;
+    let late = flush(fenced(run(2), granted.lease, TaskState::Leased)).await;
     assert_eq!(late, CommitOutcome::LeaseLost(vec![granted.lease]));
 }
 

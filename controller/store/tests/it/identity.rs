@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fulcrum_core::contract::EffectClass;
 use fulcrum_core::ids::{ContractHash, WorkerId};
 use fulcrum_core::time::Timestamp;
-use fulcrum_store::catalog::{NewContract, Page};
+use fulcrum_store::catalog::{Answered, NewContract, Once, Page};
 use fulcrum_store::identity::{
     AuthorityKind, AuthorityRow, Draining, IdentityKind, IdentityStatus, InstallationRow,
     NewIdentity, NewJoinToken, NewWorker, RedeemRefusal, RenewRefusal,
@@ -90,9 +90,18 @@ async fn a_token_is_redeemed_once() {
     let database = installed().await;
     let tokens = database.store.join_tokens();
     let ids = [1, 2, 3].map(Uuid::from_u128);
-    tokens.create(token(1, LATER)).await.unwrap();
-    tokens.create(token(2, Timestamp(0))).await.unwrap();
-    tokens.create(token(3, LATER)).await.unwrap();
+    tokens
+        .create(token(1, LATER), Once::unnamed())
+        .await
+        .unwrap();
+    tokens
+        .create(token(2, Timestamp(0)), Once::unnamed())
+        .await
+        .unwrap();
+    tokens
+        .create(token(3, LATER), Once::unnamed())
+        .await
+        .unwrap();
     assert!(tokens.revoke(ids[2]).await.unwrap());
     let both = [10, 11].map(|n| {
         let tokens = tokens.clone();
@@ -143,12 +152,19 @@ async fn every_change_of_standing_raises_the_revision() {
         IdentityStatus::Revoked,
         "a namesake takes the name over"
     );
-    assert!(identities.revoke(Uuid::from_u128(2), "lost").await.unwrap());
-    assert!(
-        !identities
-            .revoke(Uuid::from_u128(7), "unknown")
+    assert_eq!(
+        identities
+            .revoke(Uuid::from_u128(2), "lost", Once::unnamed())
             .await
-            .unwrap()
+            .unwrap(),
+        Answered::Now(true)
+    );
+    assert_eq!(
+        identities
+            .revoke(Uuid::from_u128(7), "unknown", Once::unnamed())
+            .await
+            .unwrap(),
+        Answered::Now(false)
     );
     let renewed = identities
         .renew(Uuid::from_u128(2), "ff", &[2; 32], LATER)
@@ -210,7 +226,7 @@ async fn the_newest_contract_that_somebody_serves_is_in_force() {
     }
     store
         .identities()
-        .revoke(Uuid::from_u128(1), "gone")
+        .revoke(Uuid::from_u128(1), "gone", Once::unnamed())
         .await
         .unwrap();
     let newest = store

@@ -1,0 +1,1 @@
+select workflow from workflows where namespace_id = $1 order by workflow limit $2

@@ -1,0 +1,96 @@
+//! Timelines: long ones page by page, by index, from the partition of their day alone.
+
+use fulcrum_core::store::{Store, StoredEvent};
+use fulcrum_store::catalog::{Page, Portion, Rest};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use crate::database::Database;
+use crate::sample::{next, run, start, with_events};
+
+const EVENTS: u64 = 100_000;
+/// Events of one commit when the run is made.
+const STEP: u64 = 5_000;
+
+async fn long_run(database: &Database) {
+    let mut commit = start(run(1));
+    loop {
+        let missing = EVENTS - commit.head.last_seq;
+        let commits = with_events(commit, missing.min(STEP));
+        let head = commits.head.clone();
+        database.store.flush(vec![commits]).await.unwrap();
+        if head.last_seq == EVENTS {
+            return;
+        }
+        commit = next(&head);
+    }
+}
+
+async fn page(database: &Database, after: u64, rows: u32, bytes: u64) -> Portion<StoredEvent> {
+    let page = Page {
+        after: Some(after),
+        rows,
+    };
+    let timelines = database.store.timelines();
+    timelines.page(run(1), page, bytes).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_events_are_read_in_pages_of_bounded_rows_and_bytes() {
+    let database = Database::new().await;
+    long_run(&database).await;
+    let (mut after, mut pages) = (0, 0);
+    loop {
+        let read = page(&database, after, 1_000, u64::MAX).await;
+        assert!(read.items.len() <= 1_000);
+        let expected = after + 1..=after + read.items.len() as u64;
+        assert!(read.items.iter().map(|event| event.seq).eq(expected));
+        after += read.items.len() as u64;
+        pages += 1;
+        if read.rest == Rest::Nothing {
+            break;
+        }
+    }
+    assert_eq!((after, pages), (EVENTS, 100));
+    // Each body has 40 bytes.
+    let narrow = page(&database, 500, 1_000, 400).await;
+    assert_eq!((narrow.items.len(), narrow.rest), (10, Rest::More));
+    let one = page(&database, 500, 1_000, 1).await;
+    assert_eq!((one.items[0].seq, one.items.len()), (501, 1));
+    assert_eq!(page(&database, EVENTS, 10, 1).await.items, []);
+}
+
+#[tokio::test]
+async fn a_page_goes_by_the_index_of_one_partition() {
+    let database = Database::new().await;
+    let commit = with_events(start(run(1)), 5_000);
+    database.store.flush(vec![commit]).await.unwrap();
+    let mut connection = database.raw().await;
+    let timeline = include_str!("../../queries/views/timeline.sql");
+    let prepare = format!(
+        "set plan_cache_mode = force_generic_plan;
+         prepare page (smallint, uuid, bigint, bigint, bigint) as {timeline}"
+    );
+    connection.execute(AssertSqlSafe(prepare)).await.unwrap();
+    let explain = format!(
+        "explain (analyze, costs off, timing off) execute page (1, '{}', 4000, 101, 1000000)",
+        run(1).0
+    );
+    let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain))
+        .persistent(false)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let plan: String = rows.into_iter().map(|(line,)| line + "\n").collect();
+    assert!(plan.contains("Subplans Removed"), "{plan}");
+    let scans = plan.matches("Scan using events_p").count() + plan.matches(" on events_p").count();
+    assert_eq!(
+        scans,
+        1 + plan.matches("_pkey on events_p").count(),
+        "{plan}"
+    );
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+    assert!(plan.contains("Index Cond"), "{plan}");
+    // It stops after the rows of the page, however many there are.
+    assert!(plan.contains("rows=101 loops=1"), "{plan}");
+    connection.close().await.unwrap();
+}
