@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::store::{Store, StoreError};
+use fulcrum_store::catalog::Answered;
 use fulcrum_store::{ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{self, DatabaseClock};
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, DatabaseRoute};
 use crate::identity::authority::{AuthorityError, AuthorityKind};
 use crate::identity::founding;
 use crate::identity::invite::{self, Invitation};
@@ -39,6 +40,21 @@ pub enum FoundationError {
     /// The schema cannot be brought up to date.
     #[error("database schema: {0}")]
     Migrate(#[from] MigrateError),
+    /// A pooler stands between, and commits are not safe behind one yet.
+    #[error(
+        "database.route = \"transaction_pooler\" is not offered yet: behind a pooler, a commit of one statement would be acknowledged before it is durable. Connect to the server directly"
+    )]
+    Pooler,
+    /// The feature level in force is above what this build knows.
+    #[error(
+        "feature level {level} is in force, this build knows up to {known}; start a newer build"
+    )]
+    TooOld {
+        /// In force.
+        level: i32,
+        /// The highest that this build knows.
+        known: i32,
+    },
     /// The database failed.
     #[error("database: {0}")]
     Store(#[from] StoreError),
@@ -58,6 +74,10 @@ pub enum FoundationError {
 /// # Errors
 /// When it cannot be reached, is too old, or may lose commits.
 pub async fn open(config: &DatabaseConfig) -> Result<PgStore, FoundationError> {
+    // Until a flush that is one statement begins a transaction behind a pooler.
+    if config.route == DatabaseRoute::TransactionPooler {
+        return Err(FoundationError::Pooler);
+    }
     let options = StoreOptions {
         pools: PoolSizes {
             control: config.control_connections_max,
@@ -126,11 +146,11 @@ impl Foundation {
         &self,
         name: &NamespaceName,
     ) -> Result<Namespace, FoundationError> {
-        if let Some(made) = self
+        let created = self
             .registry
-            .create_namespace(name, SHARDS_DEFAULT, self.clock.now())
-            .await?
-        {
+            .create_namespace(name, SHARDS_DEFAULT, self.clock.now(), None, |_| Vec::new())
+            .await?;
+        if let Answered::Now(Some(made)) = created {
             return Ok(made);
         }
         self.registry

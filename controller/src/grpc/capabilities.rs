@@ -67,13 +67,12 @@ impl Capabilities {
             .capabilities(&namespace, after, rows + 1)
             .await?;
         let (capabilities, more) = page::cut(read, rows);
-        let next_page_token = match (more, capabilities.last()) {
-            (More::Yes, Some(last)) => listing.token(&last.contract.name),
-            (More::Yes | More::No, _) => String::new(),
-        };
+        let messages = capabilities.iter().map(message).collect();
+        let (messages, more): (Vec<wire::Capability>, More) = page::fit(messages, more);
+        let shown = capabilities.get(messages.len().saturating_sub(1));
         Ok(wire::ListCapabilitiesResponse {
-            capabilities: capabilities.iter().map(message).collect(),
-            next_page_token,
+            next_page_token: listing.next(more, shown.map(|last| &last.contract.name)),
+            capabilities: messages,
         })
     }
 

@@ -9,7 +9,7 @@ use tonic_health::{
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 /// The services whose health is told, besides the server as a whole (the empty name).
-pub const SERVICES: [&str; 10] = [
+pub const SERVICES: [&str; 11] = [
     "fulcrum.worker.v1.WorkerService",
     "fulcrum.workflow.v1.DefinitionService",
     "fulcrum.workflow.v1.RunService",
@@ -19,6 +19,7 @@ pub const SERVICES: [&str; 10] = [
     "fulcrum.admin.v1.WorkerAdminService",
     "fulcrum.admin.v1.CapabilityService",
     "fulcrum.admin.v1.IdentityService",
+    "fulcrum.admin.v1.InstallationService",
     "",
 ];
 

@@ -11,6 +11,7 @@ pub mod convert;
 pub mod definitions;
 pub mod enrolment;
 pub mod identities;
+pub mod installations;
 pub mod meta;
 pub mod namespaces;
 pub mod page;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use fulcrum_proto::admin::v1 as wire;
 use fulcrum_proto::admin::v1::namespace_service_server::NamespaceService;
 use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_store::catalog::Answered;
+use prost::Message;
 use tonic::{Code, Request, Response, Status};
 
 use super::caller::caller;
-use super::convert::time;
-use super::page::{self, Listing, More, PageKey};
+use super::convert::{request, time};
+use super::page::{self, Listing, PageKey};
 use crate::clock::DatabaseClock;
 use crate::identity::Scope;
-use crate::identity::name::NamespaceName;
+use crate::identity::name::{InvalidName, NamespaceName};
 use crate::identity::registry::{Namespace, Registry};
 use crate::server::{Caller, Fault};
 
@@ -38,10 +40,9 @@ impl NamespaceService for Namespaces {
         request: Request<wire::CreateNamespaceRequest>,
     ) -> Result<Response<wire::CreateNamespaceResponse>, Status> {
         let caller = caller(&request)?;
-        let namespace = self.create(&caller, request.into_inner()).await?;
-        Ok(Response::new(wire::CreateNamespaceResponse {
-            namespace: Some(message(&namespace)),
-        }))
+        Ok(Response::new(
+            self.create(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn get_namespace(
@@ -69,19 +70,16 @@ impl NamespaceService for Namespaces {
 }
 
 impl Namespaces {
-    /// A repeated call finds what the first one made: the name is the key.
     async fn create(
         &self,
         caller: &Caller,
         request: wire::CreateNamespaceRequest,
-    ) -> Result<Namespace, Fault> {
-        let name: NamespaceName =
-            request
-                .name
-                .parse()
-                .map_err(|problem: crate::identity::name::InvalidName| {
-                    Fault::field("name", problem.to_string())
-                })?;
+    ) -> Result<wire::CreateNamespaceResponse, Fault> {
+        let client = request::client_request("CreateNamespace", &request.request_id, &request)?;
+        let name: NamespaceName = request
+            .name
+            .parse()
+            .map_err(|problem: InvalidName| Fault::field("name", problem.to_string()))?;
         caller.reach(name.as_str())?;
         let shards = match request.shards {
             0 => SHARDS_DEFAULT,
@@ -93,13 +91,26 @@ impl Namespaces {
                 ));
             }
         };
-        self.registry
-            .create_namespace(&name, shards, self.clock.now())
-            .await?
-            .ok_or_else(|| {
-                let message = format!("namespace `{name}` exists");
-                Fault::new(Code::AlreadyExists, ErrorReason::NamespaceExists, message)
+        let note = request::note(request::INSTALLATION, client);
+        let answered = self
+            .registry
+            .create_namespace(&name, shards, self.clock.now(), note, |made| {
+                made_answer(made).encode_to_vec()
             })
+            .await?;
+        match answered {
+            Answered::Now(Some(made)) => Ok(made_answer(&made)),
+            Answered::Now(None) => {
+                let message = format!("namespace `{name}` exists");
+                Err(Fault::new(
+                    Code::AlreadyExists,
+                    ErrorReason::NamespaceExists,
+                    message,
+                ))
+            }
+            Answered::Before(answer) => request::replay(&answer),
+            Answered::Reused => Err(request::reused(&request.request_id)),
+        }
     }
 
     async fn list(
@@ -123,14 +134,17 @@ impl Namespaces {
         let after: Option<String> = listing.cursor(&request.page_token)?;
         let read = self.registry.namespaces(after, rows + 1).await?;
         let (namespaces, more) = page::cut(read, rows);
-        let next_page_token = match (more, namespaces.last()) {
-            (More::Yes, Some(last)) => listing.token(&last.name.as_str()),
-            (More::Yes | More::No, _) => String::new(),
-        };
+        let next_page_token = listing.next(more, namespaces.last().map(|last| last.name.as_str()));
         Ok(wire::ListNamespacesResponse {
             namespaces: namespaces.iter().map(message).collect(),
             next_page_token,
         })
+    }
+}
+
+fn made_answer(made: &Namespace) -> wire::CreateNamespaceResponse {
+    wire::CreateNamespaceResponse {
+        namespace: Some(message(made)),
     }
 }
 

@@ -1,9 +1,12 @@
-//! Page tokens: opaque to clients, authenticated by the installation's key, and good for one listing only.
+//! Pages of listings. Tokens are opaque to clients, authenticated by the installation's key, and good for one listing
+//! only. A page is bounded in rows and in bytes: one that is full closes early, with a token of the next.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_store::catalog::Rest;
+use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::Code;
@@ -11,6 +14,10 @@ use tonic::Code;
 use crate::server::Fault;
 
 const DEFAULT_ROWS: u32 = 100;
+/// Bytes of the items of one answer: below `server.message_out_bytes_max`, with room for one more item's envelope.
+pub(super) const ANSWER_BYTES_MAX: usize = 7 << 20;
+/// Bytes of stored rows that are read for one answer.
+pub(super) const READ_BYTES_MAX: u64 = 8 << 20;
 const TAG_BYTES: usize = 16;
 const TOKEN_BYTES_MAX: usize = 1_024;
 
@@ -46,6 +53,14 @@ impl Listing<'_> {
         let mut bytes = self.tag(&cursor)[..TAG_BYTES].to_vec();
         bytes.extend(cursor);
         URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The token of the next page, which begins after the last item of this one; empty if this is the last page.
+    pub(super) fn next<C: Serialize>(&self, more: More, last: Option<C>) -> String {
+        match (more, last) {
+            (More::Yes, Some(last)) => self.token(&last),
+            (More::Yes | More::No, _) => String::new(),
+        }
     }
 
     /// The place after which the page of this token begins; `None` for the first page.
@@ -112,6 +127,21 @@ pub(super) fn cut<T>(mut read: Vec<T>, rows: u32) -> (Vec<T>, More) {
     (read, more)
 }
 
+/// Keeps as many messages as an answer has room for, and at least one; what is left over is for the next page.
+pub(super) fn fit<M: Message>(mut messages: Vec<M>, more: More) -> (Vec<M>, More) {
+    let mut bytes = 0;
+    let mut fits = |message: &M| {
+        bytes += message.encoded_len();
+        bytes <= ANSWER_BYTES_MAX
+    };
+    let fitting = messages.iter().take_while(|message| fits(*message)).count();
+    if fitting == messages.len() {
+        return (messages, more);
+    }
+    messages.truncate(fitting.max(1));
+    (messages, More::Yes)
+}
+
 /// Whether there is a next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum More {
@@ -119,6 +149,15 @@ pub(super) enum More {
     Yes,
     /// This was the last.
     No,
+}
+
+impl From<Rest> for More {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::More => More::Yes,
+            Rest::Nothing => More::No,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -157,5 +196,23 @@ mod tests {
             assert!(other.cursor::<u64>(&token).is_err());
         }
         assert!(listing.cursor::<u64>("AAAA").is_err());
+    }
+
+    #[test]
+    fn a_page_closes_before_it_is_too_large_and_is_never_empty() {
+        let message = |megabytes: usize| prost_types::Any {
+            value: vec![0; megabytes << 20],
+            ..prost_types::Any::default()
+        };
+        let fitting = |sizes: &[usize], more| {
+            let messages = sizes.iter().copied().map(message).collect();
+            let (kept, more) = fit(messages, more);
+            (kept.len(), more)
+        };
+        assert_eq!(fitting(&[1, 2, 3], More::No), (3, More::No));
+        assert_eq!(fitting(&[1, 2, 3], More::Yes), (3, More::Yes));
+        assert_eq!(fitting(&[4, 2, 3, 1], More::No), (2, More::Yes));
+        assert_eq!(fitting(&[9, 1], More::No), (1, More::Yes));
+        assert_eq!(fitting(&[], More::No), (0, More::No));
     }
 }

@@ -6,6 +6,7 @@ use fulcrum_core::limits::Limits;
 use fulcrum_core::time::Millis;
 use fulcrum_proto::admin::v1::capability_service_server::CapabilityServiceServer;
 use fulcrum_proto::admin::v1::identity_service_server::IdentityServiceServer;
+use fulcrum_proto::admin::v1::installation_service_server::InstallationServiceServer;
 use fulcrum_proto::admin::v1::namespace_service_server::NamespaceServiceServer;
 use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminServiceServer;
 use fulcrum_proto::review::v1::review_service_server::ReviewServiceServer;
@@ -23,6 +24,7 @@ use super::capabilities::Capabilities;
 use super::definitions::Definitions;
 use super::enrolment::Enrolment;
 use super::identities::Identities;
+use super::installations::Installations;
 use super::meta;
 use super::namespaces::Namespaces;
 use super::page::PageKey;
@@ -35,6 +37,7 @@ use super::workers::WorkerAdmin;
 use crate::PgEngine;
 use crate::clock::DatabaseClock;
 use crate::config::{IdentityConfig, ListenConfig};
+use crate::loops::Board;
 use crate::identity::{Issuance, Registry, Roll};
 use crate::server::ServerLimits;
 use crate::sockets::Addresses;
@@ -69,6 +72,10 @@ pub struct Shared {
     pub silence_max: Millis,
     /// Streams end when this is cancelled.
     pub polls_end: CancellationToken,
+    /// What the loops did last.
+    pub board: Arc<Board>,
+    /// `retention.days`.
+    pub keep_days: u32,
 }
 
 /// What callers are told to connect to.
@@ -161,6 +168,7 @@ pub fn main_listener(
         store: shared.store.clone(),
         registry: shared.registry.clone(),
         page_key: Arc::clone(&shared.page_key),
+        silence_max: shared.silence_max,
         polls_end: shared.polls_end.clone(),
     };
     let timelines = Timelines {
@@ -178,6 +186,12 @@ pub fn main_listener(
     let identities = Identities {
         registry: shared.registry.clone(),
     };
+    let installations = Installations {
+        store: shared.store.clone(),
+        board: Arc::clone(&shared.board),
+        keep_days: shared.keep_days,
+        silence_max: shared.silence_max,
+    };
     let (reporter, health) = meta::health();
     let routes = Routes::new(limited!(WorkerServiceServer::new(workers), limits))
         .add_service(limited!(DefinitionServiceServer::new(definitions), limits))
@@ -188,6 +202,10 @@ pub fn main_listener(
         .add_service(limited!(CapabilityServiceServer::new(capabilities), limits))
         .add_service(limited!(NamespaceServiceServer::new(namespaces), limits))
         .add_service(limited!(IdentityServiceServer::new(identities), limits))
+        .add_service(limited!(
+            InstallationServiceServer::new(installations),
+            limits
+        ))
         .add_service(health)
         .add_service(meta::reflection()?);
     Ok((reporter, routes.prepare()))

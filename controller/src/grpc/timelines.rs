@@ -5,24 +5,25 @@ use std::sync::Arc;
 
 use fulcrum_core::event::ChainHash;
 use fulcrum_core::ids::RunId;
-use fulcrum_core::store::{Store, StoredEvent};
+use fulcrum_core::store::Store;
 use fulcrum_proto::common::v1::ErrorReason;
 use fulcrum_proto::workflow::v1 as wire;
 use fulcrum_proto::workflow::v1::timeline_service_server::TimelineService;
 use fulcrum_store::PgStore;
+use fulcrum_store::catalog::Page;
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::caller::caller;
 use super::convert::{event as convert, request as ids};
-use super::page;
+use super::page::{self, More, READ_BYTES_MAX};
 use crate::PgEngine;
 use crate::identity::registry::Registry;
 use crate::server::{Caller, Fault};
 
 /// Entries that a stream reads at a time.
-const STREAM_ROWS: u32 = 200;
+const STREAM_ROWS: u32 = 500;
 
 /// The service.
 #[derive(Clone)]
@@ -50,7 +51,10 @@ impl TimelineService for Timelines {
             .await?;
         let rows = page::rows(request.page_size, self.engine.limits.page_rows_max)?;
         let (events, more) = self.page(run, request.after_seq, rows).await?;
-        Ok(Response::new(wire::ListEventsResponse { events, more }))
+        Ok(Response::new(wire::ListEventsResponse {
+            events,
+            more: more == More::Yes,
+        }))
     }
 
     type StreamEventsStream =
@@ -95,39 +99,42 @@ impl Timelines {
             .ok_or_else(|| Fault::not_found(ErrorReason::RunNotFound, "run", run))
     }
 
-    /// Entries after `after_seq`, at most `rows`, and whether there are more.
+    /// Entries after `after_seq`, at most `rows` and as many as an answer has room for, and whether there are more.
     async fn page(
         &self,
         run: RunId,
         after_seq: u64,
         rows: u32,
-    ) -> Result<(Vec<wire::Event>, bool), Fault> {
+    ) -> Result<(Vec<wire::Event>, More), Fault> {
         // The entry before the page gives the hash that the page continues.
-        let (from, extra) = if after_seq == 0 {
+        let (after, extra) = if after_seq == 0 {
             (0, 0)
         } else {
             (after_seq - 1, 1)
         };
+        let page = Page {
+            after: Some(after),
+            rows: rows + extra,
+        };
         let read = self
             .store
-            .runs()
-            .timeline(run, from, rows + extra + 1)
+            .timelines()
+            .page(run, page, READ_BYTES_MAX)
             .await?;
         let mut previous = ChainHash::default();
-        let mut read = read.into_iter();
+        let mut stored = read.items.into_iter();
         if extra == 1 {
-            match read.next() {
+            match stored.next() {
                 Some(before) => previous = before.hash,
-                None => return Ok((Vec::new(), false)),
+                None => return Ok((Vec::new(), More::No)),
             }
         }
-        let (stored, more): (Vec<StoredEvent>, _) = page::cut(read.collect(), rows);
         let mut events = Vec::with_capacity(stored.len());
-        for event in &stored {
-            events.push(convert::event(run, event, previous)?);
+        for event in stored {
+            events.push(convert::event(run, &event, previous)?);
             previous = event.hash;
         }
-        Ok((events, more == page::More::Yes))
+        Ok(page::fit(events, read.rest.into()))
     }
 
     /// Pages as they come, until the run is closed and everything has been sent.
@@ -150,7 +157,7 @@ impl Timelines {
                     Ok((events, more)) => {
                         if let Some(last) = events.last() {
                             after = last.seq;
-                            let done = closed && !more;
+                            let done = closed && more == More::No;
                             return Some((
                                 Ok(events),
                                 (!done).then_some((service, changes, after)),
@@ -163,7 +170,10 @@ impl Timelines {
                 }
                 tokio::select! {
                     changed = changes.changed() => changed.ok()?,
-                    () = service.polls_end.cancelled() => return None,
+                    () = service.polls_end.cancelled() => {
+                        let fault = Fault::draining("stream again from the last event");
+                        return Some((Err(fault), None));
+                    }
                 }
             }
         })

@@ -7,13 +7,14 @@ use fulcrum_proto::admin::v1 as wire;
 use fulcrum_proto::admin::v1::get_worker_request::Worker as Which;
 use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminService;
 use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_store::catalog::Answered;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 use super::caller::caller;
-use super::convert::{role, time};
+use super::convert::{request, role, time};
 use super::enrolment::TOKEN_LIFE_MAX;
 use super::page::{self, Listing, More, PageKey};
 use crate::clock::{self, DatabaseClock};
@@ -102,6 +103,7 @@ impl WorkerAdmin {
         caller: &Caller,
         request: wire::CreateJoinTokenRequest,
     ) -> Result<wire::CreateJoinTokenResponse, Fault> {
+        let client = request::client_request("CreateJoinToken", &request.request_id, &request)?;
         caller.reach(&request.namespace)?;
         let role = role::required("kind", request.kind())?;
         let namespace = self.registry.namespace(&request.namespace).await?;
@@ -122,7 +124,7 @@ impl WorkerAdmin {
         let record = JoinTokenRecord {
             id,
             secret_hash: token.secret_hash(),
-            scope: Scope::Namespace(namespace.name),
+            scope: Scope::Namespace(namespace.name.clone()),
             role,
             name: request
                 .name
@@ -134,19 +136,38 @@ impl WorkerAdmin {
             revoked_at: None,
         };
         let made_by = caller.principal().id.type_id(caller.principal().role);
-        if self.registry.create_token(&record, &made_by).await? == Stored::Before {
-            let message = "this request id made a token before, and its secret cannot be shown again; use a new one";
-            return Err(Fault::new(
-                Code::AlreadyExists,
-                ErrorReason::RequestIdReused,
-                message,
-            ));
+        let note = request::note(namespace.id, client);
+        let mut expires_at = record.expires_at;
+        match self.registry.create_token(&record, &made_by, note).await? {
+            Answered::Now(()) => {}
+            Answered::Before(_) => expires_at = self.again(&record).await?,
+            Answered::Reused => return Err(request::reused(&request.request_id)),
         }
         Ok(wire::CreateJoinTokenResponse {
             token: token.reveal().expose_secret().to_owned(),
-            expires_at: Some(time::instant(record.expires_at)),
+            expires_at: Some(time::instant(expires_at)),
             enrolment_endpoint: self.enrolment_endpoint.clone(),
         })
+    }
+
+    /// The first call's token with another secret, for the first one may never have arrived and is kept nowhere. What it
+    /// admits and how long stays as it was.
+    async fn again(&self, asked: &JoinTokenRecord) -> Result<Timestamp, Fault> {
+        let stored = self
+            .registry
+            .replace_secret(asked.id, asked.secret_hash)
+            .await?;
+        match (stored, self.registry.token(asked.id).await?) {
+            (Stored::Now, Some(first)) => Ok(first.expires_at),
+            (Stored::Now | Stored::TooLate, _) => {
+                let message = "this request id made a token that was used, revoked or has expired; ask under a new one";
+                Err(Fault::new(
+                    Code::AlreadyExists,
+                    ErrorReason::RequestIdReused,
+                    message,
+                ))
+            }
+        }
     }
 
     async fn list(
@@ -168,13 +189,12 @@ impl WorkerAdmin {
             .workers(&namespace, after.map(IdentityId), rows + 1)
             .await?;
         let (workers, more) = page::cut(read, rows);
-        let next_page_token = match (more, workers.last()) {
-            (More::Yes, Some(last)) => listing.token(&last.identity.id.0),
-            (More::Yes | More::No, _) => String::new(),
-        };
+        let messages = workers.iter().map(|w| self.message(w)).collect();
+        let (messages, more): (Vec<wire::Worker>, More) = page::fit(messages, more);
+        let shown = workers.get(messages.len().saturating_sub(1));
         Ok(wire::ListWorkersResponse {
-            workers: workers.iter().map(|w| self.message(w)).collect(),
-            next_page_token,
+            next_page_token: listing.next(more, shown.map(|last| last.identity.id.0)),
+            workers: messages,
         })
     }
 
@@ -197,6 +217,7 @@ impl WorkerAdmin {
         caller: &Caller,
         request: wire::RevokeWorkerRequest,
     ) -> Result<WorkerView, Fault> {
+        let client = request::client_request("RevokeWorker", &request.request_id, &request)?;
         caller.reach(&request.namespace)?;
         if request.reason.len() > REASON_BYTES_MAX {
             return Err(Fault::field(
@@ -206,9 +227,16 @@ impl WorkerAdmin {
         }
         let which = || Some(Which::WorkerId(request.worker_id.clone()));
         let worker = self.find(&request.namespace, which()).await?;
-        self.registry
-            .revoke(worker.identity.id, &request.reason)
-            .await?;
+        let namespace = self.registry.namespace(&request.namespace).await?;
+        let note = request::note(namespace.id, client);
+        match self
+            .registry
+            .revoke(worker.identity.id, &request.reason, note)
+            .await?
+        {
+            Answered::Now(()) | Answered::Before(_) => {}
+            Answered::Reused => return Err(request::reused(&request.request_id)),
+        }
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %request.worker_id, by = %caller.principal(), "revoked");
         self.find(&request.namespace, which()).await

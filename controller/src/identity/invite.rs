@@ -50,7 +50,7 @@ pub async fn invite(
         revoked_at: None,
     };
     registry
-        .create_token(&record, "the controller's command line")
+        .create_token(&record, "the controller's command line", None)
         .await?;
     Ok(token.reveal())
 }

@@ -12,6 +12,9 @@ use fulcrum_proto::reason::ERROR_DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+/// When to ask again what is refused for now. Clients spread it, so that they do not come back together.
+pub const COME_BACK: Duration = Duration::from_millis(500);
+
 /// An error on its way to a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .reason.name())]
@@ -72,6 +75,12 @@ impl Fault {
         retry_after: Duration,
     ) -> Self {
         Self::new(Code::Unavailable, reason, message).retry_after(retry_after)
+    }
+
+    /// This controller is going; another one, or this one when it is back, may do.
+    pub fn draining(what_to_do: &str) -> Self {
+        let message = format!("this controller is shutting down; {what_to_do}");
+        Self::unavailable(ErrorReason::Draining, message, COME_BACK)
     }
 
     /// A bug here. What went wrong is logged under an id that the caller gets.

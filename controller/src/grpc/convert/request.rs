@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
-use fulcrum_core::ids::{InvalidId, RunId};
+use fulcrum_core::ids::{InvalidId, NamespaceId, RunId};
 use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_store::catalog::RequestNote;
 use prost::Message;
 use sha2::{Digest, Sha256};
+use tonic::Code;
 
 use crate::engine::handle::ClientRequest;
 use crate::server::fault::Fault;
@@ -47,4 +49,32 @@ pub fn run_id(text: &str) -> Result<RunId, Fault> {
 pub fn id<T: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<T, Fault> {
     text.parse()
         .map_err(|error: InvalidId| Fault::field(field, error.to_string()))
+}
+
+/// The same for what is about no run, kept with what it is about.
+#[must_use]
+pub fn note(kept_with: NamespaceId, request: Option<ClientRequest>) -> Option<RequestNote> {
+    request.map(|request| RequestNote {
+        namespace: kept_with,
+        id: request.id,
+        digest: request.digest,
+    })
+}
+
+/// Keeps what is about no namespace either.
+pub const INSTALLATION: NamespaceId = NamespaceId(uuid::Uuid::nil());
+
+/// The answer that a repeated call got the first time.
+pub fn replay<M: Message + Default>(answer: &[u8]) -> Result<M, Fault> {
+    M::decode(answer).map_err(|error| Fault::internal(&error))
+}
+
+/// The request id stands for another call.
+#[must_use]
+pub fn reused(id: &str) -> Fault {
+    Fault::new(
+        Code::AlreadyExists,
+        ErrorReason::RequestIdReused,
+        format!("request id `{id}` was used for another call"),
+    )
 }

@@ -1,27 +1,32 @@
-//! Runs and their steps.
+//! Runs.
 
 use std::collections::BTreeMap;
 
-use fulcrum_core::definition::model::StepKind;
 use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::event::Activity;
 use fulcrum_core::ids::PayloadId;
 use fulcrum_core::payload::{Payload, PayloadRef};
-use fulcrum_core::run::{Run, StepState, StepStatus};
+use fulcrum_core::run::{Run, StepState};
 use fulcrum_core::store::{RunHead, RunStatus};
+use fulcrum_core::time::Timestamp;
 use fulcrum_proto::common::v1 as common;
 use fulcrum_proto::workflow::v1 as wire;
 
+use super::step::{self, Standings};
 use super::{failure, payload, time};
-use crate::identity::{IdentityId, Role};
 
 /// Bytes of payloads in one answer. Below `server.message_out_bytes_max`, with room for everything else.
 const ANSWER_PAYLOAD_BYTES_MAX: u64 = 7 << 20;
 
+/// Open steps named in what a run waits for.
+const LEAVES_SHOWN: usize = 5;
+
 /// How much of a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// The run with its input and output.
+    /// The run with its input and output, as an answer to what was asked of it: nobody looks how its tasks stand.
+    Brief,
+    /// And who is on its tasks.
     Run,
     /// And its steps with their outputs.
     Steps,
@@ -80,6 +85,7 @@ pub fn run(
     run: &Run,
     head: &RunHead,
     payloads: &Payloads,
+    standings: &Standings,
     plan: Option<&Plan>,
 ) -> wire::Run {
     let mut room = Room::default();
@@ -95,10 +101,11 @@ pub fn run(
         .into_iter()
         .map(|state| {
             let output = room.show(payloads, state.output);
-            step(run, state, output, plan)
+            step::step(run, state, output, &standings.of(run, state), plan)
         })
         .collect();
     let origin = &run.origin;
+    let (health, stalled_since) = health(run, standings);
     wire::Run {
         input,
         output,
@@ -117,7 +124,9 @@ pub fn run(
             .trace
             .map(|trace| hex::encode(trace.trace_id))
             .unwrap_or_default(),
-        waiting_for: waiting_for(run),
+        waiting_for: waiting_for(run, standings),
+        health: health.into(),
+        stalled_since: stalled_since.map(time::instant),
         ..summary(namespace, head)
     }
 }
@@ -169,7 +178,7 @@ fn cancelled(run: &Run) -> Option<common::Failure> {
 }
 
 /// What the innermost open steps wait for.
-fn waiting_for(run: &Run) -> String {
+fn waiting_for(run: &Run, standings: &Standings) -> String {
     let leaves = run.open_steps().filter(|step| match step.activity {
         Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) | None => false,
         Some(
@@ -182,106 +191,24 @@ fn waiting_for(run: &Run) -> String {
         ) => true,
     });
     let texts: Vec<String> = leaves
-        .take(5)
+        .take(LEAVES_SHOWN)
         .filter_map(|step| {
-            Some(format!(
-                "{}: {}",
-                step.key.path,
-                run.waiting_for(&step.key)?
-            ))
+            let waits_for = standings.of(run, step).what_for(run, step)?;
+            Some(format!("{}: {waits_for}", step.key.path))
         })
         .collect();
     texts.join("; ")
 }
 
-fn step(
-    run: &Run,
-    state: &StepState,
-    output: Option<common::Payload>,
-    plan: Option<&Plan>,
-) -> wire::StepState {
-    let planned = plan
-        .and_then(|plan| plan.at(&state.key.path))
-        .map(|node| &node.step.kind);
-    let (kind, capability) = match (planned, &state.activity) {
-        (Some(StepKind::Call { capability, .. }), _) => (wire::StepKind::Call, capability.clone()),
-        (Some(planned), _) => (planned_kind(planned), String::new()),
-        // An operation of a task's journal is in no plan.
-        (None, Some(Activity::Call(call))) => (wire::StepKind::Call, call.capability.clone()),
-        (None, Some(activity)) => (activity_kind(activity), String::new()),
-        (None, None) => (wire::StepKind::Unspecified, String::new()),
-    };
-    let worker = state
-        .reported
-        .as_ref()
-        .map(|grant| IdentityId(grant.worker.0).type_id(Role::Executor));
-    wire::StepState {
-        step_key: state.key.to_string(),
-        kind: kind.into(),
-        status: step_status(state).into(),
-        attempt: state.attempt,
-        waiting_for: run.waiting_for(&state.key).unwrap_or_default(),
-        started_at: Some(time::instant(state.opened_at)),
-        finished_at: state.closed_at.map(time::instant),
-        output,
-        failure: state.failure.as_ref().map(failure::failure),
-        capability,
-        worker_id: worker.unwrap_or_default(),
-    }
-}
-
-fn step_status(state: &StepState) -> wire::StepStatus {
-    match state.status {
-        StepStatus::Open => match &state.activity {
-            Some(Activity::Call(_)) if !state.parked => wire::StepStatus::Ready,
-            Some(Activity::Parallel | Activity::Switch { .. } | Activity::Try) => {
-                wire::StepStatus::Running
-            }
-            Some(
-                Activity::Call(_)
-                | Activity::Review(_)
-                | Activity::Sleep { .. }
-                | Activity::Wait { .. }
-                | Activity::Foreach(_)
-                | Activity::Child { .. },
-            )
-            | None => wire::StepStatus::Waiting,
-        },
-        StepStatus::Completed => wire::StepStatus::Completed,
-        StepStatus::Skipped => wire::StepStatus::Skipped,
-        StepStatus::Failed | StepStatus::Absorbed => wire::StepStatus::Failed,
-        StepStatus::Cancelled => wire::StepStatus::Cancelled,
-    }
-}
-
-fn planned_kind(kind: &StepKind) -> wire::StepKind {
-    match kind {
-        StepKind::Call { .. } => wire::StepKind::Call,
-        StepKind::Review(_) => wire::StepKind::Review,
-        StepKind::Sleep { .. } | StepKind::Until { .. } => wire::StepKind::Sleep,
-        StepKind::Wait { .. } => wire::StepKind::Wait,
-        StepKind::Parallel { .. } => wire::StepKind::Parallel,
-        StepKind::Foreach(_) => wire::StepKind::Foreach,
-        StepKind::Switch { .. } => wire::StepKind::Switch,
-        StepKind::Try { .. } => wire::StepKind::Try,
-        StepKind::Run { .. } => wire::StepKind::Run,
-        StepKind::Checkpoint { .. } => wire::StepKind::Checkpoint,
-        StepKind::Set { .. } => wire::StepKind::Set,
-        StepKind::Return { .. } => wire::StepKind::Return,
-        StepKind::Fail { .. } => wire::StepKind::Fail,
-    }
-}
-
-fn activity_kind(activity: &Activity) -> wire::StepKind {
-    match activity {
-        Activity::Call(_) => wire::StepKind::Call,
-        Activity::Review(_) => wire::StepKind::Review,
-        Activity::Sleep { .. } => wire::StepKind::Sleep,
-        Activity::Wait { .. } => wire::StepKind::Wait,
-        Activity::Parallel => wire::StepKind::Parallel,
-        Activity::Switch { .. } => wire::StepKind::Switch,
-        Activity::Try => wire::StepKind::Try,
-        Activity::Foreach(_) => wire::StepKind::Foreach,
-        Activity::Child { .. } => wire::StepKind::Run,
+/// A run of which a step waits for a worker that does not exist is stuck, whatever else goes on in it.
+fn health(run: &Run, standings: &Standings) -> (wire::RunHealth, Option<Timestamp>) {
+    let stuck = run
+        .open_steps()
+        .filter_map(|step| standings.of(run, step).stuck_since())
+        .min();
+    match (stuck, standings.looked()) {
+        (Some(since), _) => (wire::RunHealth::Stalled, Some(since)),
+        (None, true) => (wire::RunHealth::Ok, None),
+        (None, false) => (wire::RunHealth::Unspecified, None),
     }
 }

@@ -4,7 +4,7 @@ use fulcrum_core::contract::Contract;
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::Timestamp;
-use fulcrum_store::catalog::{Creation, Page};
+use fulcrum_store::catalog::{Answered, Creation, NamespaceCreation, Once, Page, RequestNote};
 use fulcrum_store::identity;
 
 use super::handle::Registry;
@@ -29,25 +29,35 @@ impl Registry {
         Ok(namespace)
     }
 
-    /// Makes a namespace; `None` if there is one of this name.
+    /// Makes a namespace; `None` if there is one of this name. A repeated request gets what `answer` made of the first.
     pub async fn create_namespace(
         &self,
         name: &NamespaceName,
         shards: u16,
         now: Timestamp,
-    ) -> Result<Option<Namespace>, StoreError> {
+        note: Option<RequestNote>,
+        answer: impl FnOnce(&Namespace) -> Vec<u8> + Send + 'static,
+    ) -> Result<Answered<Option<Namespace>>, StoreError> {
         let id = NamespaceId(Self::new_id(now)?);
-        match self
-            .store
-            .namespaces()
-            .create(id, name.as_str(), shards)
-            .await?
-        {
-            Ok(Creation::Made(row)) => rows::namespace(row).map(Some),
-            Ok(Creation::Found(_)) => Ok(None),
-            // Name and shards were checked on the way in.
-            Err(refusal) => Err(StoreError::Refused(refusal.to_string())),
-        }
+        let once = Once::named(note, |made: &NamespaceCreation| match made {
+            Ok(Creation::Made(row)) => Some(answer(&rows::namespace(row.clone()).ok()?)),
+            Ok(Creation::Found(_)) | Err(_) => None,
+        });
+        let namespaces = self.store.namespaces();
+        Ok(
+            match namespaces.create(id, name.as_str(), shards, once).await? {
+                Answered::Now(Ok(Creation::Made(row))) => {
+                    Answered::Now(Some(rows::namespace(row)?))
+                }
+                Answered::Now(Ok(Creation::Found(_))) => Answered::Now(None),
+                // Name and shards were checked on the way in.
+                Answered::Now(Err(refusal)) => {
+                    return Err(StoreError::Refused(refusal.to_string()));
+                }
+                Answered::Before(answer) => Answered::Before(answer),
+                Answered::Reused => Answered::Reused,
+            },
+        )
     }
 
     /// Namespaces by name.

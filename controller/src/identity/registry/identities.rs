@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::Timestamp;
+use fulcrum_store::catalog::{Answered, Once, RequestNote};
 use fulcrum_store::identity as rows;
 use uuid::Uuid;
 
@@ -66,15 +67,13 @@ impl Registry {
             .await
     }
 
-    /// Stores a join token under its id, unless the id is taken.
+    /// Stores a join token. A repeated request stores nothing, and its answer is empty: the secret is not kept.
     pub async fn create_token(
         &self,
         token: &JoinTokenRecord,
         created_by: &str,
-    ) -> Result<Stored, StoreError> {
-        if self.store.join_tokens().get(token.id).await?.is_some() {
-            return Ok(Stored::Before);
-        }
+        note: Option<RequestNote>,
+    ) -> Result<Answered<()>, StoreError> {
         let new = rows::NewJoinToken {
             id: token.id,
             secret_hash: token.secret_hash,
@@ -85,8 +84,22 @@ impl Registry {
             expires_at: token.expires_at,
             created_by: created_by.to_owned(),
         };
-        self.store.join_tokens().create(new).await?;
-        Ok(Stored::Now)
+        let once = Once::named(note, |()| Some(Vec::new()));
+        self.store.join_tokens().create(new, once).await
+    }
+
+    /// Gives a token that still admits another secret, in place of the one before.
+    pub async fn replace_secret(
+        &self,
+        token: Uuid,
+        secret_hash: [u8; 32],
+    ) -> Result<Stored, StoreError> {
+        let tokens = self.store.join_tokens();
+        Ok(if tokens.replace_secret(token, secret_hash).await? {
+            Stored::Now
+        } else {
+            Stored::TooLate
+        })
     }
 
     /// A join token, used or not.
@@ -160,13 +173,21 @@ impl Registry {
         })
     }
 
-    /// Takes an identity's access away. Again changes nothing.
-    pub async fn revoke(&self, id: IdentityId, reason: &str) -> Result<(), StoreError> {
-        self.store
-            .identities()
-            .revoke(id.0, reason)
-            .await
-            .map(|_exists| ())
+    /// Takes an identity's access away. Again changes nothing; a repeated request has an empty answer.
+    pub async fn revoke(
+        &self,
+        id: IdentityId,
+        reason: &str,
+        note: Option<RequestNote>,
+    ) -> Result<Answered<()>, StoreError> {
+        let once = Once::named(note, |_exists| Some(Vec::new()));
+        Ok(
+            match self.store.identities().revoke(id.0, reason, once).await? {
+                Answered::Now(_exists) => Answered::Now(()),
+                Answered::Before(answer) => Answered::Before(answer),
+                Answered::Reused => Answered::Reused,
+            },
+        )
     }
 
     /// Everybody's standing, unless nothing changed since this revision.

@@ -97,6 +97,6 @@ pub enum RenewError {
 pub enum Stored {
     /// It did.
     Now,
-    /// An earlier one had.
-    Before,
+    /// There was nothing to store it with any more.
+    TooLate,
 }
