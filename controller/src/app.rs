@@ -7,8 +7,7 @@ use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_store::PgStore;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
@@ -16,8 +15,8 @@ use crate::entropy::Entropy;
 use crate::foundation::{Foundation, FoundationError};
 use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
-use crate::grpc::{meta, page::PageKey};
-use crate::http::{Readiness, probes};
+use crate::grpc::page::PageKey;
+use crate::http::{Health, Readiness, probes};
 use crate::identity::methods::METHODS;
 use crate::identity::template::ServerName;
 use crate::identity::upkeep::{KeepCertificates, KeepRoll};
@@ -33,12 +32,13 @@ use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
 use crate::shutdown::{Stage, Tasks};
 use crate::sockets::{Addresses, BindError, Sockets};
 use crate::source::PgSource;
-use crate::upkeep::{KeepPartitions, Retain};
+use crate::upkeep::{Attend, KeepPartitions, KeepStatistics, Retain, attendance, statistics};
 
 /// A running controller.
 pub struct Controller {
     addresses: Addresses,
     endpoints: Endpoints,
+    controller_id: Uuid,
     store: PgStore,
     tasks: Tasks,
     board: Arc<Board>,
@@ -99,6 +99,8 @@ impl Controller {
         let endpoints = Endpoints::of(&config.listen, &config.identity, addresses);
 
         let me = myself(&authority.install().clone(), clock.now())?;
+        let controller_id = me.id.0;
+        let attend = Attend::enter(store.clone(), controller_id).await?;
         let names: Vec<ServerName> = config
             .identity
             .server_names
@@ -161,8 +163,10 @@ impl Controller {
             token_life: config.identity.join_token_life(),
             silence_max: Millis(SEEN_GRAIN_MS + config.lease.heartbeat_ms * 3),
             polls_end: tasks.begins(Stage::Polls),
+            board: Arc::clone(&board),
+            keep_days: config.retention.days,
         };
-        let (health, main_routes) = services::main_listener(&shared)?;
+        let (reporter, main_routes) = services::main_listener(&shared)?;
 
         let keep = Keep {
             tasks: &tasks,
@@ -174,10 +178,13 @@ impl Controller {
         keep.running(
             Retain {
                 store: store.clone(),
+                controller: controller_id,
                 days: config.retention.days,
             },
             config.loops.retention_ms,
         );
+        keep.running(attend, attendance::PERIOD_MS);
+        keep.running(KeepStatistics::new(store.clone()), statistics::PERIOD_MS);
         let listeners = vec![
             (main_tls.clone(), required),
             (enrol_tls.clone(), ClientCertificates::NotAsked),
@@ -237,15 +244,23 @@ impl Controller {
             "probes",
             probes::serve(sockets.http, readiness.clone(), tasks.begins(Stage::Store)),
         );
+        let health = Health {
+            reporter,
+            readiness,
+            board: Arc::clone(&board),
+            pulse: KeepRoll::NAME,
+            store: store.clone(),
+        };
         tasks.spawn(
             Stage::Ready,
             "health",
-            tell_health(health, readiness, tasks.clone()),
+            health.keep(tasks.begins(Stage::Ready)),
         );
         tracing::info!(grpc = %addresses.grpc, enrol = %addresses.enrol, http = %addresses.http, "controller started");
         Ok(Self {
             addresses,
             endpoints,
+            controller_id,
             store,
             tasks,
             board,
@@ -275,6 +290,10 @@ impl Controller {
     pub async fn shut_down(self) -> Vec<&'static str> {
         tracing::info!("shutting down");
         let aborted = self.tasks.shut_down(self.deadline).await;
+        // Whoever cannot say goodbye is forgotten after a minute.
+        if let Err(error) = self.store.versions().leave(self.controller_id).await {
+            tracing::debug!(%error, "left without a word");
+        }
         self.store.close().await;
         aborted
     }
@@ -352,13 +371,4 @@ impl Keep<'_> {
         );
         self.tasks.spawn(Stage::Loops, L::NAME, running);
     }
-}
-
-/// Tells that calls are welcome, and at the end that they are not.
-async fn tell_health(health: HealthReporter, readiness: Readiness, tasks: Tasks) {
-    meta::tell(&health, ServingStatus::Serving).await;
-    readiness.ready();
-    tasks.begins(Stage::Ready).cancelled().await;
-    readiness.not_ready("shutting down");
-    meta::tell(&health, ServingStatus::NotServing).await;
 }
