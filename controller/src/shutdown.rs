@@ -127,6 +127,12 @@ impl Tasks {
         aborted
     }
 
+    /// Ends everything at once and in no order, as the death of the process would: for simulations.
+    pub fn abort(&self) {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.iter().for_each(|task| task.handle.abort());
+    }
+
     fn take(&self, stage: Stage) -> Vec<Task> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let (due, later) = std::mem::take(&mut *tasks)
