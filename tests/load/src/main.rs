@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use fulcrum_sdk::shutdown;
 
 use crate::figure::Group;
 use crate::sitting::{Checkpoints, Depth, Options};
@@ -104,7 +105,7 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     match cli.command {
-        Command::Run(run) => runtime.block_on(sitting::sit(&run.options()?)),
+        Command::Run(run) => runtime.block_on(unless_stopped(&run.options()?)),
         Command::List => {
             for group in Group::ALL {
                 println!("{:<12} {}", group.name(), group.keys().join(", "));
@@ -120,6 +121,15 @@ fn main() -> anyhow::Result<()> {
             identities,
             endpoint,
         } => runtime.block_on(flock::serve(identities, endpoint)),
+    }
+}
+
+/// Ends with the first SIGINT or SIGTERM, and then leaves no process behind: they end with what holds them.
+async fn unless_stopped(options: &Options) -> anyhow::Result<()> {
+    let stopped = shutdown::on_signal();
+    tokio::select! {
+        measured = Box::pin(sitting::sit(options)) => measured,
+        () = stopped.cancelled() => anyhow::bail!("broken off; the report has what was measured"),
     }
 }
 

@@ -109,6 +109,7 @@ pub(crate) fn judge(figures: &Figures, key: &str) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::Group;
 
     #[test]
     fn a_ratio_is_judged_only_beside_what_it_is_of() {
@@ -120,5 +121,24 @@ mod tests {
         assert_eq!((verdict.compared, verdict.met), (0.625, true));
         figures.put("recovery_lost", 1.0);
         assert!(!judge(&figures, "recovery_lost").unwrap().met);
+    }
+
+    #[test]
+    fn the_manual_has_a_row_for_every_figure_with_a_bar() {
+        let manual = include_str!("../../../../docs/performance.md");
+        let rows: Vec<&str> = manual.lines().filter(|line| line.starts_with("| `")).collect();
+        for bar in BARS {
+            let name = format!("`{}`", bar.key);
+            assert!(rows.iter().any(|row| row.contains(&name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_figure_with_a_bar_belongs_to_one_group() {
+        for bar in BARS {
+            let groups = Group::ALL.iter();
+            let meant = groups.filter(|group| group.is_meant_by(bar.key)).count();
+            assert_eq!(meant, 1, "{}", bar.key);
+        }
     }
 }
