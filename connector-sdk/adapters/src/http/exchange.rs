@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use fulcrum_sdk::{Failure, FailureClass, Sent};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, StatusCode};
 use serde_json::Value;
 
@@ -83,6 +83,7 @@ impl Endpoint {
         terms: &Terms,
         within: Duration,
     ) -> Result<Answer, Failure> {
+        carry_trace(request.headers_mut());
         *request.timeout_mut() = Some(within - SPARE.min(within / 10));
         let mut response = self
             .client
@@ -180,6 +181,16 @@ impl Terms {
             return self.repeat.lost("HTTP_TIMEOUT", message);
         }
         self.repeat.lost("HTTP_CONNECTION_LOST", message)
+    }
+}
+
+/// Lets the service join the trace of the call. A header that the configuration sets itself stays.
+fn carry_trace(headers: &mut HeaderMap) {
+    for (name, value) in fulcrum_sdk::trace::headers() {
+        let name = HeaderName::try_from(name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            headers.entry(name).or_insert(value);
+        }
     }
 }
 

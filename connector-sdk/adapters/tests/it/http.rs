@@ -9,9 +9,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use fulcrum_sdk::{FailureClass, Sent};
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::connector::Connector;
 
@@ -164,6 +170,26 @@ async fn a_request_is_made_from_its_templates() {
         body,
         json!({ "customer": "a/b ü", "lines": [{ "sku": "x", "n": 2 }], "note": "For a/b ü" })
     );
+}
+
+#[tokio::test]
+async fn a_request_carries_the_trace_of_its_call() {
+    let (connector, seen) = connector().await;
+    let get = || connector.call("any.get", json!({ "path": "x" }));
+    get().await.expect("answered");
+
+    let provider = SdkTracerProvider::builder().build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _traced = tracing_subscriber::registry().with(layer).set_default();
+    let span = tracing::info_span!("call");
+    let trace = span.context().span().span_context().trace_id().to_string();
+    get().instrument(span).await.expect("answered");
+
+    let seen = seen.lock().expect("not poisoned");
+    let sent = |at: usize| seen[at].1.get("traceparent").map(|value| value.to_str());
+    assert!(sent(0).is_none(), "nothing is traced");
+    let sent = sent(1).expect("traced").expect("ascii");
+    assert_eq!(sent.split('-').nth(1), Some(trace.as_str()), "{sent}");
 }
 
 #[tokio::test]
