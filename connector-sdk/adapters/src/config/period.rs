@@ -1,7 +1,8 @@
-//! Lengths of time as people write them: `500ms`, `30s`, `1m 30s`, `2h`.
+//! Lengths of time as people write them: `500ms`, `30s`, `1m 30s`, `2h`, `90d`.
 
 use std::time::Duration;
 
+use jiff::SpanRelativeTo;
 use serde::Deserialize;
 
 /// A positive length of time.
@@ -15,6 +16,11 @@ impl Period {
         Self(Duration::from_secs(seconds))
     }
 
+    /// A period of whole days, of 24 hours each.
+    pub const fn days(days: u64) -> Self {
+        Self::seconds(days * 24 * 60 * 60)
+    }
+
     /// As a duration.
     pub const fn duration(self) -> Duration {
         self.0
@@ -25,8 +31,9 @@ impl TryFrom<String> for Period {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse::<jiff::SignedDuration>()
+        text.parse::<jiff::Span>()
             .ok()
+            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
             .and_then(|signed| Duration::try_from(signed).ok())
             .filter(|duration| !duration.is_zero())
             .map(Self)
@@ -49,6 +56,7 @@ mod tests {
             ("30s", 30_000),
             ("1m 30s", 90_000),
             ("2h", 7_200_000),
+            ("1d 1s", 86_401_000),
         ] {
             let period = Period::try_from(text.to_owned()).expect(text);
             assert_eq!(period.duration(), Duration::from_millis(millis), "{text}");

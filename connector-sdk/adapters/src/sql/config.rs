@@ -7,8 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use crate::config::Period;
+
 const CONNECTIONS_MAX_DEFAULT: u32 = 4;
 const ROWS_MAX_DEFAULT: usize = 1_000;
+/// Far longer than any workflow tries again.
+const EFFECTS_KEPT_DEFAULT: Period = Period::days(90);
 
 /// A database: exactly one of the two.
 #[derive(Debug, Deserialize)]
@@ -31,6 +35,10 @@ pub struct PostgresConfig {
     pub connections_max: u32,
     /// Statements run once when the database is first used, such as `CREATE TABLE IF NOT EXISTS …`.
     pub setup: Option<String>,
+    /// How long `fulcrum_effects` remembers a keyed write, `1d` at least: for so long a repeated call is answered and
+    /// not done again. Older rows are deleted, now and then, in small batches.
+    #[serde(default = "effects_kept_default")]
+    pub effects_kept: Period,
 }
 
 /// An SQLite file.
@@ -44,6 +52,10 @@ pub struct SqliteConfig {
     pub create: bool,
     /// Statements run once when the database is first used, such as `CREATE TABLE IF NOT EXISTS …`.
     pub setup: Option<String>,
+    /// How long `fulcrum_effects` remembers a keyed write, `1d` at least: for so long a repeated call is answered and
+    /// not done again. Older rows are deleted, now and then, in small batches.
+    #[serde(default = "effects_kept_default")]
+    pub effects_kept: Period,
 }
 
 /// One statement.
@@ -87,4 +99,8 @@ fn connections_max_default() -> u32 {
 
 fn rows_max_default() -> usize {
     ROWS_MAX_DEFAULT
+}
+
+fn effects_kept_default() -> Period {
+    EFFECTS_KEPT_DEFAULT
 }

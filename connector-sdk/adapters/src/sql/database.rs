@@ -1,23 +1,31 @@
 //! A database by name, whichever it is.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_saphyr::Spanned;
+use tokio::time::Instant;
 
 use super::config::DatabaseConfig;
 use super::fault::SqlFault;
 use super::job::Job;
 use super::postgres::PostgresDatabase;
+use super::pruning::{BATCH_ROWS_MAX, BATCHES_MAX, KEPT_MIN, Pruning};
 use super::sqlite::SqliteDatabase;
 use super::statement::Dialect;
 use crate::config::Problems;
 use crate::secret::Vault;
 
+/// How much later than the database the connector gives up.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A database that statements run on. Connects when first used.
 pub struct Database {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     kind: Kind,
+    pruning: Pruning,
 }
 
 #[derive(Clone)]
@@ -35,17 +43,26 @@ impl Database {
         vault: &mut Vault,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let kind = match &config.value {
-            DatabaseConfig::Postgres(postgres) => {
-                Kind::Postgres(PostgresDatabase::build(postgres, vault, problems)?)
-            }
-            DatabaseConfig::Sqlite(sqlite) => {
-                Kind::Sqlite(SqliteDatabase::build(sqlite, directory))
-            }
+        let (kind, kept) = match &config.value {
+            DatabaseConfig::Postgres(postgres) => (
+                Kind::Postgres(PostgresDatabase::build(postgres, vault, problems)?),
+                postgres.effects_kept,
+            ),
+            DatabaseConfig::Sqlite(sqlite) => (
+                Kind::Sqlite(SqliteDatabase::build(sqlite, directory)),
+                sqlite.effects_kept,
+            ),
         };
+        if kept.duration() < KEPT_MIN {
+            problems.note(
+                config,
+                "`effects_kept` is at least 1d: a call that is repeated must find its answer",
+            );
+        }
         Some(Self {
-            name: name.to_owned(),
+            name: name.into(),
             kind,
+            pruning: Pruning::new(kept.duration()),
         })
     }
 
@@ -60,6 +77,7 @@ impl Database {
     /// goes back to the pool in the middle of one.
     pub(super) async fn run(&self, job: Job) -> Result<Value, SqlFault> {
         let kind = self.kind.clone();
+        let is_keyed = job.key.is_some();
         let work = tokio::spawn(async move {
             let deadline = job.deadline;
             let run = async {
@@ -75,9 +93,36 @@ impl Database {
                 Err(_) => Err(SqlFault::Silent),
             }
         });
-        work.await.map_err(SqlFault::Broken)?
+        let answer = work.await.map_err(SqlFault::Broken)??;
+        if is_keyed && self.pruning.is_due(Instant::now()) {
+            tokio::spawn(prune(
+                Arc::clone(&self.name),
+                self.kind.clone(),
+                self.pruning.kept,
+            ));
+        }
+        Ok(answer)
     }
 }
 
-/// How much later than the database the connector gives up.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+/// Deletes what the ledger need not remember any more.
+async fn prune(name: Arc<str>, kind: Kind, kept: Duration) {
+    for _ in 0..BATCHES_MAX {
+        let pruned = match &kind {
+            Kind::Postgres(database) => database.prune(kept).await,
+            Kind::Sqlite(database) => database.prune(kept).await,
+        };
+        match pruned {
+            Ok(rows) => {
+                tracing::debug!(database = %name, rows, "forgot old effects");
+                if rows < u64::from(BATCH_ROWS_MAX) {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(database = %name, %error, "cannot forget old effects; will try again later");
+                return;
+            }
+        }
+    }
+}

@@ -13,6 +13,8 @@ mod job;
 mod numeric;
 mod operation;
 mod postgres;
+mod pruning;
+mod rows;
 mod scan;
 mod sqlite;
 mod statement;

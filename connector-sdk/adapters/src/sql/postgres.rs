@@ -4,9 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
@@ -15,8 +14,7 @@ use sqlx::postgres::{
 };
 use sqlx::types::Json;
 use sqlx::{
-    AssertSqlSafe, Column as _, Encode, Postgres, Row as _, Transaction, Type, TypeInfo as _,
-    ValueRef as _,
+    AssertSqlSafe, Encode, Postgres, Row as _, Transaction, Type, TypeInfo as _, ValueRef as _,
 };
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -26,6 +24,8 @@ use super::config::{PostgresConfig, Returns};
 use super::fault::SqlFault;
 use super::job::{EffectRecord, Job};
 use super::numeric;
+use super::pruning::BATCH_ROWS_MAX;
+use super::rows;
 use super::statement::Access;
 use crate::config::Problems;
 use crate::secret::{SecretName, Vault};
@@ -116,6 +116,21 @@ impl PostgresDatabase {
         Ok(answer)
     }
 
+    /// Deletes old rows of the ledger, one batch; gives their number.
+    pub(super) async fn prune(&self, kept: Duration) -> Result<u64, SqlFault> {
+        let done = sqlx::query(
+            "DELETE FROM fulcrum_effects WHERE effect_key IN (
+                SELECT effect_key FROM fulcrum_effects
+                WHERE recorded_at < now() - make_interval(secs => $1) LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        )
+        .bind(kept.as_secs_f64())
+        .bind(i64::from(BATCH_ROWS_MAX))
+        .execute(&self.0.pool)
+        .await
+        .map_err(SqlFault::Statement)?;
+        Ok(done.rows_affected())
+    }
+
     async fn set_up(&self) -> Result<(), SqlFault> {
         match &self.0.setup {
             None => Ok(()),
@@ -182,13 +197,8 @@ async fn execute(
             .map_err(SqlFault::Statement)?;
         return Ok(job.count(done.rows_affected()));
     }
-    let mut rows = job.rows();
-    let mut found = query.fetch(&mut **transaction);
-    while let Some(row) = found.try_next().await.map_err(SqlFault::Statement)? {
-        rows.push(object(&row)?)?;
-    }
-    drop(found);
-    Ok(job.answer(rows)?)
+    let found = query.fetch(&mut **transaction);
+    rows::collect(found, job, value).await
 }
 
 async fn find(
@@ -222,18 +232,6 @@ async fn keep(
         }
         Err(error) => Err(SqlFault::Statement(error)),
     }
-}
-
-fn object(row: &PgRow) -> Result<Map<String, Value>, SqlFault> {
-    let mut object = Map::new();
-    for (index, column) in row.columns().iter().enumerate() {
-        let value = value(row, index).map_err(|error| SqlFault::Column {
-            column: column.name().to_owned(),
-            reason: error.to_string(),
-        })?;
-        object.insert(column.name().to_owned(), value);
-    }
-    Ok(object)
 }
 
 /// A column as JSON. Numerics, dates and times become text that loses nothing; `bytea` becomes base64.

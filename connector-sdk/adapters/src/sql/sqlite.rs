@@ -4,16 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{
-    AssertSqlSafe, Column as _, Row as _, Sqlite, Transaction, TypeInfo as _, ValueRef as _,
-};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction, TypeInfo as _, ValueRef as _};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -21,6 +18,8 @@ use super::bind::Bound;
 use super::config::{Returns, SqliteConfig};
 use super::fault::SqlFault;
 use super::job::{EffectRecord, Job};
+use super::pruning::BATCH_ROWS_MAX;
+use super::rows;
 use super::statement::Access;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -115,6 +114,20 @@ impl SqliteDatabase {
         Ok(answer)
     }
 
+    /// Deletes old rows of the ledger, one batch; gives their number.
+    pub(super) async fn prune(&self, kept: Duration) -> Result<u64, SqlFault> {
+        let done = sqlx::query(
+            "DELETE FROM fulcrum_effects WHERE effect_key IN (
+                SELECT effect_key FROM fulcrum_effects WHERE recorded_at < datetime('now', ?1) LIMIT ?2)",
+        )
+        .bind(format!("-{} seconds", kept.as_secs()))
+        .bind(BATCH_ROWS_MAX)
+        .execute(&self.0.writer)
+        .await
+        .map_err(SqlFault::Statement)?;
+        Ok(done.rows_affected())
+    }
+
     async fn set_up(&self) -> Result<(), SqlFault> {
         let statements = self.0.setup.clone().unwrap_or_default();
         let mut connection = self.0.writer.acquire().await.map_err(SqlFault::Connect)?;
@@ -169,13 +182,8 @@ async fn execute(transaction: &mut Transaction<'_, Sqlite>, job: &Job) -> Result
             .map_err(SqlFault::Statement)?;
         return Ok(job.count(done.rows_affected()));
     }
-    let mut rows = job.rows();
-    let mut found = query.fetch(&mut **transaction);
-    while let Some(row) = found.try_next().await.map_err(SqlFault::Statement)? {
-        rows.push(object(&row)?)?;
-    }
-    drop(found);
-    Ok(job.answer(rows)?)
+    let found = query.fetch(&mut **transaction);
+    rows::collect(found, job, value).await
 }
 
 async fn find(
@@ -211,18 +219,6 @@ async fn keep(
         .await
         .map_err(SqlFault::Statement)?;
     Ok(())
-}
-
-fn object(row: &SqliteRow) -> Result<Map<String, Value>, SqlFault> {
-    let mut object = Map::new();
-    for (index, column) in row.columns().iter().enumerate() {
-        let value = value(row, index).map_err(|error| SqlFault::Column {
-            column: column.name().to_owned(),
-            reason: error.to_string(),
-        })?;
-        object.insert(column.name().to_owned(), value);
-    }
-    Ok(object)
 }
 
 /// A column as JSON, by the type of the value itself: SQLite's columns promise nothing.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use fulcrum_sdk::{FailureClass, Sent};
 use serde_json::json;
@@ -188,7 +189,82 @@ async fn a_statement_that_does_not_end_is_interrupted() {
         .expect("read");
 }
 
-/// A database of its own on the test server; nothing when the environment names no server, which `make test` does.
+/// Waits until the ledger behind `ledger.count` has so many rows.
+async fn ledger_shrinks_to(connector: &Connector, rows: u64) {
+    let shrunk = async {
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            look.tick().await;
+            let count = connector.call("ledger.count", json!({})).await;
+            if count.expect("counted") == json!({ "n": rows }) {
+                return;
+            }
+        }
+    };
+    let shrunk = tokio::time::timeout(Duration::from_secs(30), shrunk).await;
+    shrunk.expect("old rows are gone within 30 s");
+}
+
+#[tokio::test]
+async fn effects_older_than_they_are_kept_are_forgotten() {
+    let connector = Connector::new(
+        r#"
+databases:
+  crm:
+    sqlite:
+      path: crm.db
+      create: true
+      effects_kept: 30d
+      setup: |
+        CREATE TABLE visit (n INTEGER);
+        CREATE TABLE fulcrum_effects (
+          effect_key TEXT PRIMARY KEY, capability TEXT NOT NULL, answer TEXT NOT NULL,
+          recorded_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+        ) WITHOUT ROWID;
+        INSERT INTO fulcrum_effects
+          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+          SELECT 'old-' || i, 'visit.add', '{"count":1}', datetime('now', '-31 days') FROM n;
+        INSERT INTO fulcrum_effects VALUES ('young', 'visit.add', '{"count":1}', datetime('now', '-29 days'));
+capabilities:
+  - name: visit.add
+    effect: irreversible
+    idempotency: keyed
+    sql: { database: crm, write: "INSERT INTO visit VALUES (1)" }
+  - name: ledger.count
+    effect: read
+    sql: { database: crm, read: "SELECT count(*) AS n FROM fulcrum_effects", returns: row }
+"#,
+    );
+    connector
+        .call("visit.add", json!({}))
+        .await
+        .expect("written");
+    ledger_shrinks_to(&connector, 2).await;
+}
+
+#[tokio::test]
+async fn postgres_forgets_old_effects_too() {
+    let database = TestDatabase::make().await;
+    let setup = r"CREATE TABLE fulcrum_effects (
+        effect_key text PRIMARY KEY, capability text NOT NULL, answer jsonb NOT NULL,
+        recorded_at timestamptz NOT NULL DEFAULT now());
+      INSERT INTO fulcrum_effects
+        SELECT 'old-' || i, 'invoice.add', '{}', now() - interval '91 days' FROM generate_series(1, 2500) i;
+      INSERT INTO fulcrum_effects VALUES ('young', 'invoice.add', '{}', now() - interval '89 days');";
+    sqlx::raw_sql(AssertSqlSafe(setup.to_owned()))
+        .execute(&PgPool::connect(&database.url).await.expect("connected"))
+        .await
+        .expect("set up");
+    let connector = database.connector();
+    let input = json!({
+        "customer": "ada", "amount": "1", "at": null, "day": null, "lines": null, "paid": null
+    });
+    connector.call("invoice.add", input).await.expect("written");
+    ledger_shrinks_to(&connector, 2).await;
+    database.drop().await;
+}
+
+/// A database of its own on the test server.
 struct TestDatabase {
     admin: PgPool,
     name: String,
@@ -196,8 +272,9 @@ struct TestDatabase {
 }
 
 impl TestDatabase {
-    async fn make() -> Option<Self> {
-        let server = std::env::var("FULCRUM_TEST_DATABASE_URL").ok()?;
+    async fn make() -> Self {
+        let server = std::env::var("FULCRUM_TEST_DATABASE_URL")
+            .expect("FULCRUM_TEST_DATABASE_URL names a server; `scripts/pg-test start` prints one");
         let admin = PgPool::connect(&server).await.expect("the test server");
         let name = format!("adapters_{:016x}", getrandom::u64().expect("random"));
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
@@ -206,7 +283,7 @@ impl TestDatabase {
             .expect("created");
         let (rest, _) = server.rsplit_once('/').expect("a URL with a database");
         let url = format!("{rest}/{name}");
-        Some(Self { admin, name, url })
+        Self { admin, name, url }
     }
 
     fn connector(&self) -> Connector {
@@ -249,6 +326,9 @@ capabilities:
   - name: invoice.count
     effect: read
     sql: { database: erp, read: "SELECT count(*) AS n FROM invoice", returns: row }
+  - name: ledger.count
+    effect: read
+    sql: { database: erp, read: "SELECT count(*) AS n FROM fulcrum_effects", returns: row }
   - name: sneaky.read
     effect: read
     sql:
@@ -268,9 +348,7 @@ capabilities:
 
 #[tokio::test]
 async fn postgres_binds_and_gives_back_every_type() {
-    let Some(database) = TestDatabase::make().await else {
-        return;
-    };
+    let database = TestDatabase::make().await;
     let connector = database.connector();
     let input = json!({
         "customer": "ada", "amount": "19.90", "at": "2026-11-22T10:00:00Z", "day": "2026-11-22",
@@ -318,9 +396,7 @@ async fn postgres_binds_and_gives_back_every_type() {
 
 #[tokio::test]
 async fn postgres_refusals_have_names_and_reads_cannot_write() {
-    let Some(database) = TestDatabase::make().await else {
-        return;
-    };
+    let database = TestDatabase::make().await;
     let connector = database.connector();
     let ada = json!({ "customer": "ada" });
     connector
