@@ -23,7 +23,7 @@ pub enum TransportConfig {
     /// Into a directory, one `.eml` file for each effect.
     File(FileMailerConfig),
     /// To a mail server.
-    Smtp(SmtpConfig),
+    Smtp(Box<SmtpConfig>),
 }
 
 /// A directory of mails.
@@ -45,6 +45,8 @@ pub struct SmtpConfig {
     /// How the connection is protected.
     #[serde(default)]
     pub tls: SmtpTls,
+    /// A PEM file of certificate authorities to trust besides the system's.
+    pub ca_file: Option<Spanned<PathBuf>>,
     /// The user name, if the server wants one.
     pub username: Option<String>,
     /// Its password, a secret reference.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::Certificate;
 use secrecy::ExposeSecret;
 use serde_saphyr::Spanned;
 
@@ -82,6 +83,15 @@ fn server(
             return None;
         }
     };
+    let authorities = match &config.ca_file {
+        None => None,
+        Some(file) => {
+            let read = std::fs::read(directory.join(&file.value))
+                .map_err(|error| format!("cannot read {}: {error}", file.value.display()))
+                .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()));
+            Some(problems.keep(file, read)?)
+        }
+    };
     let journal = match &config.sent_directory {
         None => None,
         Some(path) => {
@@ -98,6 +108,7 @@ fn server(
             SmtpTls::Starttls | SmtpTls::None => 587,
         }),
         tls: config.tls,
+        authorities,
         credentials,
         journal,
     })

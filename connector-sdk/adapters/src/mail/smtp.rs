@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::{Error, response::Response};
@@ -22,6 +22,8 @@ pub(super) struct SmtpServer {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: SmtpTls,
+    /// Trusted besides the system's.
+    pub(super) authorities: Option<Certificate>,
     pub(super) credentials: Option<Credentials>,
     pub(super) journal: Option<SentJournal>,
 }
@@ -75,9 +77,8 @@ impl SmtpServer {
     /// Everything up to the server's "go ahead" for the mail itself.
     async fn open(&self, mail: &Message) -> Result<AsyncSmtpConnection, SmtpError> {
         let hello = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
-        let parameters = || TlsParameters::new(self.host.clone()).map_err(SmtpError::Before);
         let implicit = match self.tls {
-            SmtpTls::Implicit => Some(parameters()?),
+            SmtpTls::Implicit => Some(self.tls_parameters()?),
             SmtpTls::Starttls | SmtpTls::None => None,
         };
         let mut connection = AsyncSmtpConnection::connect_tokio1(
@@ -94,7 +95,7 @@ impl SmtpServer {
                 return Err(SmtpError::NotOffered("STARTTLS"));
             }
             connection
-                .starttls(parameters()?, &hello)
+                .starttls(self.tls_parameters()?, &hello)
                 .await
                 .map_err(SmtpError::Before)?;
         }
@@ -131,6 +132,14 @@ impl SmtpServer {
         }
         connection.command(Data).await.map_err(SmtpError::Before)?;
         Ok(connection)
+    }
+
+    fn tls_parameters(&self) -> Result<TlsParameters, SmtpError> {
+        let mut parameters = TlsParameters::builder(self.host.clone());
+        if let Some(authorities) = &self.authorities {
+            parameters = parameters.add_root_certificate(authorities.clone());
+        }
+        parameters.build().map_err(SmtpError::Before)
     }
 }
 

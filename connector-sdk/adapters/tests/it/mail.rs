@@ -2,7 +2,7 @@ use fulcrum_sdk::{FailureClass, Sent};
 use serde_json::{Value, json};
 
 use crate::connector::Connector;
-use crate::smtp_server::{Manner, SmtpServer};
+use crate::smtp_server::{Manner, SmtpServer, Tls};
 
 const CAPABILITY: &str = r#"
 capabilities:
@@ -27,6 +27,18 @@ fn smtp(server: &SmtpServer, more: &str) -> Connector {
         r#"mailers: {{ house: {{ from: "hello@acme.example", transport: {{ smtp: {{ host: "{host}", port: {port}, tls: none {more} }} }} }} }}"#
     );
     Connector::new(&format!("{mailer}\n{CAPABILITY}"))
+}
+
+/// A mailer that logs in with a password over TLS, and trusts what `authority` says.
+fn protected(server: &SmtpServer, tls: &str, authority: &str, password: &str) -> Connector {
+    let directory = tempfile::tempdir().expect("tempdir");
+    std::fs::write(directory.path().join("ca.pem"), authority).expect("written");
+    let (host, port) = (server.address.ip(), server.address.port());
+    let mailer = format!(
+        r#"mailers: {{ house: {{ from: "hello@acme.example", transport: {{ smtp: {{ host: "{host}", port: {port}, tls: {tls}, ca_file: ca.pem, username: hello, password: "secret://smtp_password" }} }} }} }}"#
+    );
+    let yaml = format!("{mailer}\n{CAPABILITY}");
+    Connector::in_directory(directory, &yaml, &[("smtp_password", password)])
 }
 
 fn welcome() -> Value {
@@ -198,6 +210,58 @@ async fn a_server_that_is_not_there_took_nothing() {
         (FailureClass::Transient, Sent::No),
         "{failure}"
     );
+}
+
+#[tokio::test]
+async fn a_mail_and_its_password_go_over_tls_only() {
+    for (manner, tls) in [
+        (Tls::WhenAsked, "starttls"),
+        (Tls::FromTheStart, "implicit"),
+    ] {
+        let server = SmtpServer::with_tls(manner).await;
+        let connector = protected(&server, tls, &server.authority, "hunter2hunter2");
+        connector.call("mail.send", welcome()).await.expect("sent");
+        let mails = server.mails();
+        assert_eq!(mails.len(), 1, "{tls}");
+        assert_eq!(mails[0].to, ["ada@example.com", "bob@example.com"]);
+        let heard = server.heard();
+        let in_clear = heard.iter().filter(|line| !line.starts_with("tls:"));
+        let in_clear: Vec<_> = in_clear.map(|line| &line[..4]).collect();
+        match manner {
+            Tls::WhenAsked => assert_eq!(in_clear, ["EHLO", "STAR"], "{heard:?}"),
+            Tls::FromTheStart | Tls::Never => assert!(in_clear.is_empty(), "{heard:?}"),
+        }
+        assert!(heard.iter().any(|line| line.starts_with("tls:AUTH PLAIN ")));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_fatal_and_not_quoted() {
+    let server = SmtpServer::with_tls(Tls::FromTheStart).await;
+    let connector = protected(&server, "implicit", &server.authority, "wrong-password");
+    let failure = connector.refused("mail.send", welcome()).await;
+    assert_eq!(
+        (failure.class, failure.code.as_str(), failure.sent),
+        (FailureClass::Fatal, "MAIL_REFUSED", Sent::No),
+        "{failure}"
+    );
+    assert!(!failure.message.contains("wrong-password"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_learns_neither_mail_nor_password() {
+    let another = SmtpServer::start().await.authority;
+    for (manner, tls) in [
+        (Tls::WhenAsked, "starttls"),
+        (Tls::FromTheStart, "implicit"),
+    ] {
+        let server = SmtpServer::with_tls(manner).await;
+        let connector = protected(&server, tls, &another, "hunter2hunter2");
+        let failure = connector.refused("mail.send", welcome()).await;
+        assert_eq!(failure.sent, Sent::No, "{failure}");
+        assert!(server.mails().is_empty());
+        assert!(!server.heard().iter().any(|line| line.contains("AUTH")));
+    }
 }
 
 #[tokio::test]
