@@ -6,6 +6,7 @@ use fulcrum_core::store::Commit;
 use sqlx::PgPool;
 
 use crate::problem::Problem;
+use crate::upkeep::alarm::{AlarmKind, raise};
 use crate::work::Prelude;
 
 /// Partitions are made so many days ahead.
@@ -13,7 +14,8 @@ pub(crate) const DAYS_AHEAD: i32 = 14;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Makes the days on which anything in this batch was born; tells how many partitions it made.
+/// Makes the days on which anything in this batch was born; tells how many partitions it made. Somebody should have
+/// made them long before: that is an alarm.
 pub(crate) async fn make_for(pool: &PgPool, batch: &[Commit]) -> Result<i64, Problem> {
     let runs = batch.iter().map(|commit| commit.head.run.birth_ms());
     let payloads = batch
@@ -33,6 +35,13 @@ pub(crate) async fn make_for(pool: &PgPool, batch: &[Commit]) -> Result<i64, Pro
         .fetch_one(&mut *tx)
         .await?;
     tx.commit().await?;
+    if made > 0 {
+        let detail = format!("{made} partitions were missing when they were needed, and were made");
+        // The commit that needed them matters more than the record of it.
+        if let Err(problem) = raise(pool, AlarmKind::PartitionMissing, &detail).await {
+            tracing::warn!(?problem, "an alarm was not written down");
+        }
+    }
     Ok(made)
 }
 

@@ -1,2 +1,2 @@
 delete from requests where (shard, namespace_id, request_id) in (
-  select shard, namespace_id, request_id from requests where expires_at <= now() order by expires_at limit $1)
+  select shard, namespace_id, request_id from requests where expires_at <= now() limit $1)

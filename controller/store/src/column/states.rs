@@ -68,5 +68,6 @@ pub fn state_labels() -> Vec<Labels> {
         crate::identity::AuthorityKindColumn::LABELS,
         crate::identity::IdentityKindColumn::LABELS,
         crate::identity::IdentityStatusColumn::LABELS,
+        crate::upkeep::alarm::AlarmKindColumn::LABELS,
     ]
 }

@@ -1,1 +1,0 @@
-select fulcrum_delete_runs(date '1970-01-01' + $1::integer, $2) as "deleted!"

@@ -1,0 +1,1 @@
+insert into alarms (kind, detail) values ($1, $2)

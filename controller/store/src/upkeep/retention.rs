@@ -1,0 +1,188 @@
+//! Days past their keeping leave.
+//!
+//! 1. *Retire* the day: all of its runs have been closed for so long; what it held is logged.
+//! 2. *Delete* its runs and what is kept by run, a batch a transaction.
+//! 3. *Detach* its partitions, beside running inserts: that takes no lock that an insert waits for, and cannot be part
+//!    of a transaction.
+//! 4. *Drop* the detached tables, one a transaction.
+//!
+//! Each step finds out by itself how far the day has come, so that a clean-up that was killed anywhere goes on.
+
+use std::time::Duration;
+
+use fulcrum_core::store::StoreError;
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+
+use super::leadership::{Leader, Step};
+use super::{BATCH_ROWS, Retained};
+use crate::options::Route;
+use crate::problem::Problem;
+use crate::work::Prelude;
+
+/// How often a lock of a partition is asked for before the day is left for the next round.
+const TRIES_MAX: u32 = 5;
+/// Pause before asking again, times the tries so far.
+const PAUSE: Duration = Duration::from_millis(300);
+
+macro_rules! made {
+    ($step:expr) => {
+        match $step {
+            Step::Made(value) => value,
+            Step::Deposed => return Ok(Step::Deposed),
+        }
+    };
+}
+
+/// One round: expired answers and tokens, then days, oldest first.
+pub(crate) async fn retain(
+    pool: &PgPool,
+    route: Route,
+    leader: Leader,
+    keep_days: i32,
+) -> Result<Step<Retained>, Problem> {
+    let mut done = Retained::default();
+    loop {
+        let mut tx = made!(leader.begin(pool).await?);
+        let batch = sqlx::query_file!("queries/upkeep/forget_requests.sql", i64::from(BATCH_ROWS));
+        let deleted = batch.execute(&mut *tx).await?.rows_affected();
+        tx.commit().await?;
+        done.requests_deleted += deleted;
+        if deleted < u64::from(BATCH_ROWS.unsigned_abs()) {
+            break;
+        }
+    }
+    let mut tx = made!(leader.begin(pool).await?);
+    let batch = sqlx::query_file!("queries/upkeep/forget_tokens.sql", i64::from(BATCH_ROWS));
+    done.tokens_deleted = batch.execute(&mut *tx).await?.rows_affected();
+    sqlx::query_file!("queries/upkeep/forget_alarms.sql", super::ALARMS_MAX)
+        .execute(&mut *tx)
+        .await?;
+    let days = sqlx::query_file_scalar!("queries/upkeep/days_past.sql", keep_days)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    for day in days {
+        made!(drop_day(pool, route, leader, day, keep_days, &mut done).await?);
+    }
+    Ok(Step::Made(done))
+}
+
+async fn drop_day(
+    pool: &PgPool,
+    route: Route,
+    leader: Leader,
+    day: i32,
+    keep_days: i32,
+    done: &mut Retained,
+) -> Result<Step<()>, Problem> {
+    let mut tx = made!(leader.begin(pool).await?);
+    let retired = sqlx::query_file_scalar!("queries/upkeep/retire_day.sql", day, keep_days)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    if !retired {
+        done.days_held_open += 1;
+        return Ok(Step::Made(()));
+    }
+    loop {
+        let mut tx = made!(leader.begin(pool).await?);
+        let deleted =
+            sqlx::query_file_scalar!("queries/upkeep/delete_run_batch.sql", day, BATCH_ROWS)
+                .fetch_one(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        done.runs_deleted += deleted.unsigned_abs();
+        if deleted < i64::from(BATCH_ROWS) {
+            break;
+        }
+    }
+    let mut tries = 0;
+    loop {
+        match leave(pool, route, leader, day).await {
+            Ok(Step::Deposed) => return Ok(Step::Deposed),
+            Ok(Step::Made(gone)) => {
+                done.days_dropped += u32::from(gone);
+                return Ok(Step::Made(()));
+            }
+            // Somebody reads the day, or a long transaction is open. Detaching goes on where it stopped.
+            Err(problem) => match StoreError::from(problem) {
+                StoreError::Full(why) | StoreError::Retry(why) if tries + 1 < TRIES_MAX => {
+                    tries += 1;
+                    tracing::debug!(day, tries, why, "a day cannot leave yet");
+                    tokio::time::sleep(PAUSE * tries).await;
+                }
+                StoreError::Full(why) | StoreError::Retry(why) => {
+                    tracing::warn!(day, why, "a day past its keeping cannot leave; trying again later");
+                    done.days_in_the_way += 1;
+                    return Ok(Step::Made(()));
+                }
+                error => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Detaches and drops what is left of a day; true when it is gone.
+async fn leave(
+    pool: &PgPool,
+    route: Route,
+    leader: Leader,
+    day: i32,
+) -> Result<Step<bool>, Problem> {
+    let mut tx = made!(leader.begin(pool).await?);
+    let tables = sqlx::query_file!("queries/upkeep/day_tables.sql", day)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    let mut gone = true;
+    for table in tables {
+        if table.attached {
+            // A leader that is deposed between its proof and here detaches what its successor would detach, too: the
+            // day is logged and empty by now.
+            detach(pool, route, &table.parent, &table.name, table.detaching).await?;
+        }
+        let mut tx = made!(leader.begin(pool).await?);
+        gone &= sqlx::query_file_scalar!("queries/upkeep/drop_day_table.sql", table.name)
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(Step::Made(gone))
+}
+
+/// The names come from the catalogue and match the pattern of a day's table, so that they need no quotes.
+async fn detach(
+    pool: &PgPool,
+    route: Route,
+    parent: &str,
+    name: &str,
+    detaching: bool,
+) -> Result<(), Problem> {
+    let how = match (route, detaching) {
+        (_, true) => "finalize",
+        (Route::Direct, false) => "concurrently",
+        // A pooler gives us transactions only. The lock that this takes is asked for briefly, and inserts wait briefly.
+        (Route::TransactionPooler, false) => "",
+    };
+    let statement = AssertSqlSafe(format!("alter table {parent} detach partition {name} {how}"));
+    match route {
+        Route::Direct => {
+            let mut connection = pool.acquire().await?;
+            connection
+                .execute("set lock_timeout = '3s'; set statement_timeout = '60s'")
+                .await?;
+            let detached = connection.execute(statement).await;
+            // A connection that fails at this is closed by the pool.
+            connection
+                .execute("reset lock_timeout; reset statement_timeout")
+                .await?;
+            detached?;
+        }
+        Route::TransactionPooler => {
+            let mut tx = Prelude::Upkeep.begin(pool).await?;
+            tx.execute(statement).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
