@@ -1,0 +1,1 @@
+delete from controllers where controller_id = $1

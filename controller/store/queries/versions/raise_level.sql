@@ -1,0 +1,1 @@
+update versions set feature_level = $1, raised_at = now()
