@@ -1,11 +1,21 @@
 //! Pools, and what a server must be like.
+//!
+//! The driver gives no access to its sockets, so that a dead peer is noticed from above: every connection is looked at
+//! when it is opened, when it is taken after a pause, and when it comes back; a look that takes longer than
+//! [`LOOK_TIMEOUT`] closes it. The server watches its own end (`tcp_user_timeout`, keep-alives).
+//!
+//! *Behind a pooler in transaction mode* a session is ours for one transaction at a time, and named statements of
+//! others may be left on it. The driver names its statements even when it keeps none, and sends Parse and Bind in two
+//! messages. So there a checkout *is* a transaction: it is opened, and cleared of names, when a connection is taken,
+//! and closed when it comes back. What begins a transaction of its own finds itself in that one.
 
 use std::time::Duration;
 
 use fulcrum_core::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
 
+use crate::continuity::{Position, Watermark};
 use crate::options::{Durability, PoolSizes, Route, StoreOptions};
 use crate::problem::Problem;
 use crate::work::unit;
@@ -13,8 +23,10 @@ use crate::work::unit;
 /// The oldest server that is supported, as in `server_version_num`.
 const SERVER_VERSION_MIN: i32 = 150_000;
 
-/// A connection that idled longer is checked before use: the server may have gone meanwhile.
-const IDLE_BEFORE_CHECK: Duration = Duration::from_secs(1);
+/// A connection that idled longer is looked at before use: the server may have gone meanwhile.
+const IDLE_BEFORE_LOOK: Duration = Duration::from_secs(1);
+/// A look that takes longer means that nobody is at the other end any more.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One pool per purpose.
 #[derive(Debug, Clone)]
@@ -22,6 +34,8 @@ pub(crate) struct Pools {
     pub(crate) control: PgPool,
     pub(crate) request: PgPool,
     pub(crate) report: PgPool,
+    pub(crate) route: Route,
+    pub(crate) watermark: Watermark,
 }
 
 /// Why the database cannot be used.
@@ -57,13 +71,17 @@ impl Pools {
             });
         }
         let connect = connect_options(options)?;
+        let watermark = Watermark::default();
         let pool = |size: u32| {
-            pool_options(size, options.acquire_timeout).connect_lazy_with(connect.clone())
+            pool_options(size, options.acquire_timeout, options.route, &watermark)
+                .connect_lazy_with(connect.clone())
         };
         let pools = Self {
             control: pool(options.pools.control),
             request: pool(options.pools.request),
             report: pool(options.pools.report),
+            route: options.route,
+            watermark,
         };
         check_server(&pools.control, options.durability).await?;
         Ok(pools)
@@ -95,38 +113,132 @@ fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions, ConnectEr
             ("tcp_user_timeout", "30000"),
             ("idle_in_transaction_session_timeout", "60000"),
         ]),
-        Route::TransactionPooler => named.statement_cache_capacity(0),
+        // A pooler passes on only parameters that it knows.
+        Route::TransactionPooler => named.statement_cache_capacity(0).extra_float_digits(None),
     })
 }
 
-fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
+fn pool_options(
+    size: u32,
+    acquire_timeout: Duration,
+    route: Route,
+    watermark: &Watermark,
+) -> PgPoolOptions {
+    let watermark = watermark.clone();
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(acquire_timeout)
         .max_lifetime(Duration::from_secs(30 * 60))
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .after_connect(move |connection, _| {
+            let watermark = watermark.clone();
             Box::pin(async move {
-                if meta.idle_for < IDLE_BEFORE_CHECK {
-                    Ok(true)
-                } else {
-                    is_idle(connection).await
-                }
+                in_time(greet(connection, &watermark)).await?;
+                open_checkout(connection, route).await
             })
         })
-        .after_release(|connection, _| Box::pin(is_idle(connection)))
+        .before_acquire(move |connection, meta| {
+            Box::pin(async move {
+                // It was fit when it came back; whether anybody is there is all that is asked, which costs the
+                // server no transaction.
+                if meta.idle_for >= IDLE_BEFORE_LOOK {
+                    in_time(connection.ping()).await?;
+                }
+                in_time(open_checkout(connection, route)).await?;
+                Ok(true)
+            })
+        })
+        .after_release(move |connection, _| {
+            Box::pin(async move {
+                in_time(close_checkout(connection, route)).await?;
+                in_time(is_fit(connection)).await
+            })
+        })
 }
 
-/// True outside a transaction. Inside one `now()` stands still; inside a failed one the statement itself fails. In
-/// both cases the pool closes the connection. Sent as one simple query: in the extended protocol the transaction begins
-/// at Parse and the statement at Execute, microseconds apart, and no connection would ever look idle.
-async fn is_idle(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let sql = sqlx::raw_sql(include_str!("../queries/connect/is_idle.sql"));
-    let idle: bool = connection.fetch_one(sql).await?.try_get(0)?;
-    if !idle {
-        tracing::error!("a connection came back inside a transaction and is closed");
+/// The first look at a new connection: a server that can be written to, and that has not lost what was acknowledged.
+/// After an error the pool tries again until the caller's patience ends.
+async fn greet(connection: &mut PgConnection, watermark: &Watermark) -> Result<(), sqlx::Error> {
+    if !is_fit(connection).await? {
+        return Err(sqlx::Error::Protocol(
+            "the server is read-only; waiting for one that is not".to_owned(),
+        ));
     }
-    Ok(idle)
+    observe(connection, watermark).await
+}
+
+/// Compares where the server stands in its log with the highest that was seen.
+pub(crate) async fn observe(
+    connection: &mut PgConnection,
+    watermark: &Watermark,
+) -> Result<(), sqlx::Error> {
+    let expected = watermark.expectation();
+    let sql = sqlx::raw_sql(include_str!("../queries/connect/position.sql"));
+    match connection.fetch_one(sql).await {
+        Ok(row) => {
+            if let (Some(timeline), Some(flushed)) = (row.try_get(1)?, row.try_get(2)?) {
+                let system = row.try_get(0)?;
+                let position = Position {
+                    system,
+                    timeline,
+                    flushed,
+                };
+                let _ = watermark.observe(expected, position);
+            }
+            Ok(())
+        }
+        // A server that is not quite Postgres, or that keeps this from us: the look is a safeguard, not a condition.
+        Err(sqlx::Error::Database(error)) => {
+            tracing::debug!(%error, "the server does not tell its position; a lost tail would go unnoticed");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Behind a pooler: a transaction for this checkout, with no statement names from others in it.
+async fn open_checkout(connection: &mut PgConnection, route: Route) -> Result<(), sqlx::Error> {
+    match route {
+        Route::Direct => Ok(()),
+        Route::TransactionPooler => {
+            let open = sqlx::raw_sql(include_str!("../queries/connect/open_checkout.sql"));
+            connection.execute(open).await.map(drop)
+        }
+    }
+}
+
+/// Behind a pooler: ends the checkout's transaction, unless whoever had it has done so.
+async fn close_checkout(connection: &mut PgConnection, route: Route) -> Result<(), sqlx::Error> {
+    match route {
+        Route::Direct => Ok(()),
+        Route::TransactionPooler => connection
+            .execute(sqlx::raw_sql("set local client_min_messages = error; commit"))
+            .await
+            .map(drop),
+    }
+}
+
+async fn in_time<T>(
+    look: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(LOOK_TIMEOUT, look)
+        .await
+        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+}
+
+/// True outside a transaction, on a server that can be written to. Inside one `now()` stands still; inside a failed one
+/// the statement itself fails. In both cases the pool closes the connection. Sent as one simple query: in the extended
+/// protocol the transaction begins at Parse and the statement at Execute, microseconds apart, and no connection would
+/// ever look idle.
+async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let sql = sqlx::raw_sql(include_str!("../queries/connect/is_idle.sql"));
+    let fit: bool = connection.fetch_one(sql).await?.try_get(0)?;
+    if !fit {
+        tracing::error!(
+            "a connection is closed: it came back inside a transaction, or its server is read-only"
+        );
+    }
+    Ok(fit)
 }
 
 async fn check_server(pool: &PgPool, durability: Durability) -> Result<(), ConnectError> {
@@ -174,7 +286,12 @@ mod tests {
     async fn a_connection_is_kept_unless_it_comes_back_inside_a_transaction() {
         let url =
             std::env::var("FULCRUM_TEST_DATABASE_URL").expect("run with `scripts/pg-test run`");
-        let pool = pool_options(1, Duration::from_secs(5))
+        let pool = pool_options(
+            1,
+            Duration::from_secs(5),
+            Route::Direct,
+            &Watermark::default(),
+        )
             .connect(&url)
             .await
             .unwrap();

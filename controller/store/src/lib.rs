@@ -2,7 +2,8 @@
 //!
 //! The only crate that speaks SQL. [`PgStore`] implements the core's `Store` (commit, load, lease, due) and offers the
 //! rest by topic: [`catalog`] (namespaces, definitions, contracts), [`identity`] (who may talk to the controller),
-//! [`views`] (listings for people), [`upkeep`] (partitions and retention).
+//! [`views`] (listings for people), [`upkeep`] (partitions and retention), [`versions`] (builds side by side),
+//! [`continuity`] (commits lost at a failover), [`examine`] (the state of the database, for the doctor).
 //!
 //! What holds everywhere:
 //! - Every unit of work is one short transaction in a task of its own ([`work`]); a caller that goes away leaves
@@ -15,7 +16,9 @@
 pub mod catalog;
 mod column;
 mod connect;
+pub mod continuity;
 mod due;
+pub mod examine;
 mod flush;
 pub mod identity;
 mod lease;
@@ -26,11 +29,12 @@ mod partitions;
 mod pg;
 mod problem;
 pub mod upkeep;
+pub mod versions;
 pub mod views;
 mod work;
 
 pub use column::states::{Labels, ReviewState, state_labels};
 pub use connect::ConnectError;
-pub use migrate::MigrateError;
+pub use migrate::{LOCK_BUDGET, MigrateError};
 pub use options::{Durability, PoolSizes, Route, StoreOptions};
 pub use pg::PgStore;

@@ -49,6 +49,17 @@ pub(crate) fn server_address() -> String {
     address.to_owned()
 }
 
+/// Who logs in there, with what password.
+pub(crate) fn server_login() -> (String, String) {
+    let server = server();
+    let login = server
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .and_then(|(login, _)| login.split_once(':'))
+        .expect("a test server asks for a password");
+    (login.0.to_owned(), login.1.to_owned())
+}
+
 /// A raw connection to a database.
 pub(crate) async fn connect(database: &str) -> PgConnection {
     PgConnection::connect(&url(database)).await.unwrap()

@@ -1,0 +1,3 @@
+begin;
+set local client_min_messages = error;
+deallocate all
