@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::decide::Decision;
+use crate::decide::command::{Mail, MailBody};
 use crate::event::{Activity, Event, Grant, StepKey};
-use crate::ids::TaskId;
+use crate::ids::{RunId, TaskId};
 use crate::run::Run;
 use crate::store::{JoinOp, ReviewOp, TimerOp};
 use crate::task::TaskOp;
@@ -83,6 +84,22 @@ pub const ALL: &[Invariant] = &[
     Invariant {
         name: "a_closing_child_tells_its_parent_once",
         holds: a_closing_child_tells_its_parent_once,
+    },
+    Invariant {
+        name: "a_join_is_open_while_its_step_has_children",
+        holds: a_join_is_open_while_its_step_has_children,
+    },
+    Invariant {
+        name: "every_child_that_is_spawned_is_told_to_start",
+        holds: every_child_that_is_spawned_is_told_to_start,
+    },
+    Invariant {
+        name: "mail_is_from_this_run_and_stays_in_its_family",
+        holds: mail_is_from_this_run_and_stays_in_its_family,
+    },
+    Invariant {
+        name: "only_spawned_children_are_told_to_end",
+        holds: only_spawned_children_are_told_to_end,
     },
 ];
 
@@ -241,6 +258,69 @@ fn a_closing_child_tells_its_parent_once(scene: Scene<'_>) -> bool {
         .filter(|op| matches!(op, JoinOp::ItemClosed { .. }))
         .count();
     told == expected
+}
+
+/// Its operations, applied in order to the joins open before, give those that must be open after.
+fn a_join_is_open_while_its_step_has_children(scene: Scene<'_>) -> bool {
+    let joined = |run: &Run| -> BTreeSet<StepKey> {
+        let joined = run.open_steps().filter(|state| state.join.spawned > 0);
+        joined.map(|state| state.key.clone()).collect()
+    };
+    let mut open = scene.before.map(joined).unwrap_or_default();
+    for op in &scene.decision.joins {
+        let key = op.key();
+        let own = key.run == scene.after.id;
+        let fits = match op {
+            JoinOp::Open { .. } => own && open.insert(key.step.clone()),
+            JoinOp::NotifyAt { .. } => own && open.contains(&key.step),
+            JoinOp::Close { .. } => own && open.remove(&key.step),
+            JoinOp::ItemClosed { .. } => !own,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    open == joined(scene.after)
+}
+
+fn every_child_that_is_spawned_is_told_to_start(scene: Scene<'_>) -> bool {
+    let mut spawned = BTreeSet::new();
+    for envelope in &scene.decision.events {
+        if let Event::ItemsSpawned { step, from, to } = &envelope.event {
+            let step = step.to_string();
+            spawned.extend((*from..*to).map(|index| RunId::child(scene.after.id, &step, index)));
+        }
+    }
+    let started = scene.decision.mail.iter().filter_map(|mail| {
+        let MailBody::Start(start) = &mail.body else {
+            return None;
+        };
+        let link = start.parent.as_ref()?;
+        let child = RunId::child(link.run, &link.step.to_string(), link.index);
+        (child == mail.to && link.run == scene.after.id).then_some(mail.to)
+    });
+    let starts = |mail: &&Mail| matches!(mail.body, MailBody::Start(_));
+    let count = scene.decision.mail.iter().filter(starts).count();
+    count == spawned.len() && started.collect::<BTreeSet<_>>() == spawned
+}
+
+fn mail_is_from_this_run_and_stays_in_its_family(scene: Scene<'_>) -> bool {
+    let run = scene.after;
+    scene.decision.mail.iter().all(|mail| {
+        let to_itself = mail.to == run.id;
+        let fits = match mail.body {
+            MailBody::Continue => to_itself,
+            MailBody::Start(_) | MailBody::Cancel { .. } => !to_itself,
+            // The store writes it when a join comes to its threshold.
+            MailBody::JoinProgressed { .. } => false,
+        };
+        fits && mail.from == run.id && mail.root == run.origin.root
+    })
+}
+
+fn only_spawned_children_are_told_to_end(scene: Scene<'_>) -> bool {
+    let mut states = scene.after.steps.iter();
+    states.all(|state| state.join.cancelled <= state.join.spawned)
 }
 
 fn grant_of(event: &Event) -> Option<&Grant> {

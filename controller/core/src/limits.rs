@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Largest payload accepted, in bytes.
     pub payload_bytes_max: u32,
-    /// Largest result of a join that expressions see, in bytes; beyond it the step's output is null and says so.
+    /// Largest result of a join that expressions see, in bytes; beyond it the step fails if the definition reads its
+    /// output, which is null otherwise.
     pub join_result_bytes_max: u32,
     /// Step instances in one run; fan-out items are runs of their own and do not count.
     pub steps_per_run_max: u32,

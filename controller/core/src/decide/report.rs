@@ -3,7 +3,7 @@
 use crate::decide::command::{Report, ReportOutcome};
 use crate::decide::decision::Rejection;
 use crate::decide::desk::Desk;
-use crate::decide::retry::{self, Next};
+use crate::decide::retry::{self, Next, Repetition};
 use crate::event::{Activity, Call, Event, Grant, StepKey};
 use crate::failure::{Failure, code};
 use crate::ids::TaskId;
@@ -129,8 +129,14 @@ pub(super) fn attempt_failed(
         return;
     };
     let (attempt, crash_count) = (state.attempt, state.crashes);
+    let repetition = if call.repeatable {
+        Repetition::Harmless
+    } else {
+        Repetition::Unsafe
+    };
     match retry::judge(
-        call,
+        &call.retry,
+        repetition,
         step,
         attempt,
         &failure,

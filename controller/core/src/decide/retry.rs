@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::definition::model::Retry;
-use crate::event::{Call, StepKey};
+use crate::event::StepKey;
 use crate::failure::{Failure, FailureClass};
 use crate::time::{Millis, Timestamp};
 
@@ -16,9 +16,19 @@ pub(super) enum Next {
     Stop,
 }
 
+/// May what was attempted be done twice although nobody knows whether it happened?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repetition {
+    /// It does no harm.
+    Harmless,
+    /// It may.
+    Unsafe,
+}
+
 /// Judges a failed attempt.
 pub(super) fn judge(
-    call: &Call,
+    retry: &Retry,
+    repetition: Repetition,
     step: &StepKey,
     attempt: u32,
     failure: &Failure,
@@ -27,14 +37,14 @@ pub(super) fn judge(
 ) -> Next {
     let may_go_away = match failure.class {
         FailureClass::Transient => true,
-        FailureClass::Unknown => call.repeatable,
+        FailureClass::Unknown => repetition == Repetition::Harmless,
         FailureClass::Recoverable | FailureClass::Fatal => false,
     };
-    let refused = call.retry.non_retryable.contains(&failure.code);
-    if !may_go_away || refused || attempt >= call.retry.max_attempts {
+    let refused = retry.non_retryable.contains(&failure.code);
+    if !may_go_away || refused || attempt >= retry.max_attempts {
         return Next::Stop;
     }
-    let jittered = delay(&call.retry, attempt, step, entropy);
+    let jittered = delay(retry, attempt, step, entropy);
     Next::Again(now.plus(jittered.max(failure.retry_after.unwrap_or_default())))
 }
 

@@ -7,6 +7,7 @@ use crate::definition::model::OnExpiry;
 use crate::event::{Activity, Event, StepKey, Verdict};
 use crate::failure::{Failure, FailureClass, code};
 use crate::ids::TimerId;
+use crate::run::StepState;
 use crate::store::{ReviewOp, TimerOp};
 
 pub(super) fn decide(
@@ -19,7 +20,7 @@ pub(super) fn decide(
     let Some(activity) = state.activity.clone() else {
         return Err(Rejection::Stale("the step does nothing"));
     };
-    if !is_set(desk, step, &activity, purpose) {
+    if !is_set(desk, state, &activity, purpose) {
         return Err(Rejection::Stale("the step has no such timer"));
     }
     let (seq, timed_out, escalated) = (state.last_seq, state.timed_out, state.escalated);
@@ -27,6 +28,7 @@ pub(super) fn decide(
     desk.decision.timers.push(TimerOp::Clear { timer });
     match (purpose, activity) {
         (TimerPurpose::Wake, Activity::Sleep { .. }) => desk.complete(step, None, None),
+        (TimerPurpose::Wake, Activity::Child { .. }) => desk.spawn_again(step)?,
         (TimerPurpose::Wake, Activity::Wait { signal, .. }) => {
             if desk.is_operation(step) {
                 desk.complete(step, None, None);
@@ -88,12 +90,14 @@ pub(super) fn decide(
 }
 
 /// Does the step wait for this timer at all?
-fn is_set(desk: &Desk<'_>, step: &StepKey, activity: &Activity, purpose: TimerPurpose) -> bool {
+fn is_set(desk: &Desk<'_>, state: &StepState, activity: &Activity, purpose: TimerPurpose) -> bool {
     match (purpose, activity) {
-        (TimerPurpose::Total, _) => desk.total_timer_of(step).is_some(),
+        (TimerPurpose::Total, _) => desk.total_timer_of(&state.key).is_some(),
         (TimerPurpose::Wake, Activity::Sleep { .. } | Activity::Wait { until: Some(_), .. }) => {
             true
         }
+        // Between two attempts.
+        (TimerPurpose::Wake, Activity::Child { .. }) => state.retry_at.is_some(),
         (TimerPurpose::Expiry, Activity::Review(asked)) => asked.expires_at.is_some(),
         (
             TimerPurpose::Wake | TimerPurpose::Expiry,

@@ -188,11 +188,15 @@ impl Desk<'_> {
         }
     }
 
-    /// The payload behind a reference to a step or a variable, if there is one.
-    pub(super) fn payload_behind(&self, reference: &Reference) -> Option<PayloadRef> {
+    /// The payload behind a reference to a step or a variable, if there is one; made, if it is a value.
+    pub(super) fn stored_behind(
+        &mut self,
+        reference: &Reference,
+    ) -> Result<Option<PayloadRef>, Box<Failure>> {
         match self.behind(None, reference) {
-            Behind::Payload(payload) => payload,
-            Behind::Value(_) | Behind::Nothing => None,
+            Behind::Payload(payload) => Ok(payload),
+            Behind::Value(Value::Null) | Behind::Nothing => Ok(None),
+            Behind::Value(value) => Ok(Some(self.store(value)?)),
         }
     }
 
@@ -210,6 +214,17 @@ impl Desk<'_> {
                     None => Behind::Payload(origin.scope.get(&format!("steps.{name}")).copied()),
                 }
             }
+            Reference::StepStatus(name) => match origin.scope.get(&status_in_scope(name)) {
+                Some(outer)
+                    if self
+                        .plan
+                        .named(name)
+                        .is_none_or(|node| self.run.step(&node.key).is_none()) =>
+                {
+                    Behind::Payload(Some(*outer))
+                }
+                Some(_) | None => Behind::Value(self.status_of(name)),
+            },
             Reference::Variable(name) => {
                 let outer = || origin.scope.get(&format!("vars.{name}"));
                 match self.run.vars.get(name).or_else(outer) {
@@ -233,6 +248,13 @@ impl Desk<'_> {
             })),
             Reference::Error => Behind::Value(at.map_or(Value::Null, |at| self.caught(at))),
         }
+    }
+
+    /// How a step of this run stands; null if it has not begun.
+    pub(super) fn status_of(&self, name: &str) -> Value {
+        let node = self.plan.named(name);
+        let state = node.and_then(|node| self.run.step(&node.key));
+        state.map_or(Value::Null, |state| json!(state.status.as_str()))
     }
 
     /// The payload that a template hands on as it is.
@@ -259,6 +281,11 @@ enum Behind {
     Payload(Option<PayloadRef>),
     Value(Value),
     Nothing,
+}
+
+/// Under which name a `foreach` body finds the status of a step around it.
+pub(super) fn status_in_scope(name: &str) -> String {
+    format!("steps.{name}.status")
 }
 
 fn scope(bound: &Bound) -> Scope<'_> {

@@ -265,7 +265,7 @@ impl Plan {
                 reads.extend(self.expressions.template_references(output));
             }
             let outer = reads.into_iter().filter(|reference| match reference {
-                Reference::Step(name) => !self
+                Reference::Step(name) | Reference::StepStatus(name) => !self
                     .by_name
                     .get(name)
                     .is_some_and(|id| inner.contains(&(id.0 as usize))),
@@ -278,6 +278,29 @@ impl Plan {
             });
             self.nodes[index].outer = outer.collect();
         }
+    }
+
+    /// Does anything in the definition read the output of the step at this path?
+    #[must_use]
+    pub fn reads_output_of(&self, path: &str) -> bool {
+        let Some(node) = self.at(path) else {
+            return false;
+        };
+        let reference = Reference::Step(node.step.id.clone());
+        let of_result = self.output.iter();
+        let of_items = self.nodes.iter().filter_map(|node| {
+            let StepKind::Foreach(foreach) = &node.step.kind else {
+                return None;
+            };
+            foreach.output.as_ref()
+        });
+        let mut templates = of_result.chain(of_items);
+        let mut sites = self.nodes.iter().flat_map(|node| walk::sites(&node.step));
+        templates.any(|template| {
+            self.expressions
+                .template_references(template)
+                .contains(&reference)
+        }) || sites.any(|(_, site)| self.references(site).contains(&reference))
     }
 
     fn references(&self, site: Site<'_>) -> BTreeSet<Reference> {

@@ -157,10 +157,14 @@ impl<'t> Compiler<'t> {
             Some(Partial::StepOf(id)) if field == "output" => {
                 Ok(Some(Reference::Step(id.to_owned())))
             }
+            Some(Partial::StepOf(id)) if field == "status" => {
+                Ok(Some(Reference::StepStatus(id.to_owned())))
+            }
             Some(Partial::StepOf(id)) => {
                 let message = format!(
-                    "a step has only an output: `{}`",
-                    Reference::Step(id.to_owned())
+                    "a step has only an output and a status: `{}`, `{}`",
+                    Reference::Step(id.to_owned()),
+                    Reference::StepStatus(id.to_owned())
                 );
                 Err(self.name_error(&["steps", id, field], message))
             }

@@ -176,6 +176,7 @@ fn position(tokens: &Tokens<'_>, used: &Use) -> Option<Position> {
     let mut path: Vec<&str> = match &used.reference {
         Reference::Input => vec!["input"],
         Reference::Step(id) => vec!["steps", id, "output"],
+        Reference::StepStatus(id) => vec!["steps", id, "status"],
         Reference::Variable(name) => vec!["vars", name],
         Reference::Item => vec!["item"],
         Reference::Index => vec!["index"],

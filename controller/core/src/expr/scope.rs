@@ -12,6 +12,8 @@ pub enum Reference {
     Input,
     /// `steps.<id>.output`: the output of a step; null when it was skipped.
     Step(String),
+    /// `steps.<id>.status`: how a step ended; null when it never began.
+    StepStatus(String),
     /// `vars.<name>`: a variable.
     Variable(String),
     /// `item`: the item of the `foreach` around.
@@ -31,6 +33,8 @@ impl fmt::Display for Reference {
             Reference::Input => f.write_str("input"),
             Reference::Step(id) if id.contains('-') => write!(f, "steps['{id}'].output"),
             Reference::Step(id) => write!(f, "steps.{id}.output"),
+            Reference::StepStatus(id) if id.contains('-') => write!(f, "steps['{id}'].status"),
+            Reference::StepStatus(id) => write!(f, "steps.{id}.status"),
             Reference::Variable(name) => write!(f, "vars.{name}"),
             Reference::Item => f.write_str("item"),
             Reference::Index => f.write_str("index"),

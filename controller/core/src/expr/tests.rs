@@ -231,7 +231,7 @@ fn names_are_checked_when_an_expression_is_parsed() {
         (
             "1 == steps.draft.result",
             at(1, 6),
-            "a step has only an output: `steps.draft.output`",
+            "a step has only an output and a status: `steps.draft.output`",
         ),
         (
             "steps[input.name].output",

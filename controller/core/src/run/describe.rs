@@ -1,6 +1,7 @@
 //! What an open step waits for, in a sentence for people.
 
 use crate::event::{Activity, StepKey};
+use crate::ids::RunId;
 use crate::run::state::Run;
 use crate::run::step::StepState;
 
@@ -34,7 +35,17 @@ impl Run {
             Activity::Foreach(fanout) => {
                 format!("items: {} of {} closed", state.join.closed, fanout.total)
             }
-            Activity::Child { workflow, run, .. } => format!("{run} of workflow `{workflow}`"),
+            Activity::Child { workflow, .. } => match state.retry_at {
+                Some(at) => format!(
+                    "attempt {} of workflow `{workflow}`, at {at}",
+                    state.attempt
+                ),
+                None => {
+                    let newest = state.join.spawned.saturating_sub(1);
+                    let run = RunId::child(self.id, &state.key.to_string(), newest);
+                    format!("{run} of workflow `{workflow}`")
+                }
+            },
         };
         Some(text)
     }

@@ -157,9 +157,10 @@ impl Run {
                 }
                 self.touch(step, envelope, |_| {});
             }
-            Event::ItemsSpawned { step, from: _, to } => {
-                self.touch(step, envelope, |s| s.join.spawned = *to)
-            }
+            Event::ItemsSpawned { step, from: _, to } => self.touch(step, envelope, |state| {
+                state.join.spawned = *to;
+                state.retry_at = None;
+            }),
             Event::ItemsCancelled { step, from: _, to } => {
                 self.touch(step, envelope, |s| s.join.cancelled = *to)
             }

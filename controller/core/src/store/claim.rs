@@ -4,6 +4,9 @@ use crate::ids::{NamespaceId, TaskId};
 use crate::store::ops::ClaimRequest;
 use crate::time::Timestamp;
 
+/// The most tasks of one capability that one claim looks at.
+pub const CLAIM_ROWS_MAX: i64 = 500;
+
 /// A ready task as the claim sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {

@@ -15,6 +15,7 @@ pub mod reference;
 pub mod sweep;
 
 use std::future::Future;
+use std::sync::Arc;
 
 pub use commit::{
     Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus,
@@ -85,7 +86,7 @@ pub trait Store: Send + Sync + 'static {
     /// crossing a join's threshold wrote, and the grants of the hand-offs.
     fn flush(
         &self,
-        batch: Vec<Commit>,
+        batch: impl Into<Arc<[Commit]>> + Send,
     ) -> impl Future<Output = Result<FlushReport, StoreError>> + Send;
 
     /// Loads runs, in the order of `runs`. A run whose data cannot be used fails alone; the outer error is the

@@ -8,7 +8,7 @@ pub mod looking;
 mod tasks;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -175,8 +175,11 @@ fn in_order<T>(rows: impl Iterator<Item = (Timestamp, Uuid, T)>) -> BTreeMap<Swe
 }
 
 impl Store for ReferenceStore {
-    async fn flush(&self, batch: Vec<Commit>) -> Result<FlushReport, StoreError> {
-        Ok(self.lock().flush(batch))
+    async fn flush(
+        &self,
+        batch: impl Into<Arc<[Commit]>> + Send,
+    ) -> Result<FlushReport, StoreError> {
+        Ok(self.lock().flush(&batch.into()))
     }
 
     async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {

@@ -1,6 +1,6 @@
 //! Fan-outs and child runs.
 
-use fulcrum_core::definition::model::{OnItemFailure, StepKind};
+use fulcrum_core::definition::model::{OnItemFailure, Retry, StepKind};
 use fulcrum_core::event::StepKey;
 use fulcrum_core::failure::{FailureClass, code};
 use fulcrum_core::ids::RunId;
@@ -154,15 +154,111 @@ fn cancelling_the_parent_cancels_its_children_whatever_overtakes_what() {
 }
 
 #[test]
-fn outputs_that_are_too_large_together_are_null() {
+fn outputs_that_are_too_large_together_fail_the_step_if_they_are_read_and_are_null_if_not() {
     let mut world = fan_out(0, OnItemFailure::Fail);
     world.limits.join_result_bytes_max = 10;
     let run = begin(&mut world, 2);
     world.answer(item(run, 0), "each/work", json!("123456"));
     world.answer(item(run, 1), "each/work", json!("123456"));
     world.deliver();
+    let failure = world.runs[&run].failure.clone().unwrap();
+    assert_eq!(failure.code, code::LIMIT_EXCEEDED);
+    assert!(
+        failure.message.contains("join_result_bytes_max"),
+        "{}",
+        failure.message
+    );
+
+    let each = foreach("each", "[1, 2]", 0, vec![call("work")]);
+    let mut world = World::new(workflow(vec![each]));
+    world.limits.join_result_bytes_max = 10;
+    let run = world.start(json!(null)).unwrap();
+    world.deliver();
+    world.answer(item(run, 0), "each/work", json!("123456"));
+    world.answer(item(run, 1), "each/work", json!("123456"));
+    world.deliver();
     assert_eq!(world.runs[&run].status, RunStatus::Completed);
     assert_eq!(world.output(run, "each"), json!(null));
+}
+
+fn retried_child(max_attempts: u32) -> World {
+    let mut work = call_with("work", expr("input"));
+    work.retry = Some(Retry {
+        max_attempts: 1,
+        ..Retry::default()
+    });
+    let mut inner = workflow(vec![work]);
+    inner.workflow = "inner".to_owned();
+    inner.output = Some(expr("steps.work.output"));
+    let mut sub = child("sub", "inner", expr("input"));
+    sub.retry = Some(Retry {
+        max_attempts,
+        ..Retry::default()
+    });
+    let mut outer = workflow(vec![sub]);
+    outer.output = Some(expr("[steps.sub.output, steps.sub.status]"));
+    let mut world = World::new(outer);
+    world.apply(inner);
+    world
+}
+
+fn sub(run: RunId, attempt: u32) -> RunId {
+    RunId::child(run, &StepKey::first("sub").to_string(), attempt - 1)
+}
+
+#[test]
+fn a_failed_child_run_is_followed_by_another_one_if_its_failure_may_go_away() {
+    let mut world = retried_child(2);
+    let run = world.start(json!(7)).unwrap();
+    world.deliver();
+    world.refuse(sub(run, 1), "work", FailureClass::Transient);
+    world.deliver();
+    let step = world.runs[&run].step(&StepKey::first("sub")).unwrap();
+    assert!(step.is_open() && step.retry_at.is_some());
+    world.fire_next();
+    world.deliver();
+    assert_eq!(world.task_input(sub(run, 2), "work"), json!(7));
+    world.answer(sub(run, 2), "work", json!(8));
+    world.deliver();
+    let output = world.runs[&run].output;
+    assert_eq!(world.value(output), json!([8, "completed"]));
+}
+
+#[test]
+fn a_child_run_is_not_repeated_beyond_its_attempts_nor_after_a_failure_that_stays() {
+    let mut world = retried_child(2);
+    let run = world.start(json!(7)).unwrap();
+    world.deliver();
+    for attempt in [1, 2] {
+        world.refuse(sub(run, attempt), "work", FailureClass::Transient);
+        world.deliver();
+        if attempt == 1 {
+            world.fire_next();
+            world.deliver();
+        }
+    }
+    let failure = world.runs[&run].failure.clone().unwrap();
+    assert_eq!(failure.code, code::CHILD_FAILED);
+
+    let run = world.start(json!(7)).unwrap();
+    world.deliver();
+    world.refuse(sub(run, 1), "work", FailureClass::Fatal);
+    world.deliver();
+    assert_eq!(world.runs[&run].status, RunStatus::Failed);
+    assert!(!world.runs.contains_key(&sub(run, 2)));
+}
+
+#[test]
+fn cancelling_between_two_attempts_of_a_child_run_ends_the_step_and_its_timer() {
+    let mut world = retried_child(3);
+    let run = world.start(json!(7)).unwrap();
+    world.deliver();
+    world.refuse(sub(run, 1), "work", FailureClass::Transient);
+    world.deliver();
+    world.cancel(run).unwrap();
+    world.deliver();
+    assert_eq!(world.runs[&run].status, RunStatus::Cancelled);
+    assert!(world.timers.is_empty());
 }
 
 #[test]

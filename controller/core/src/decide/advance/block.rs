@@ -7,7 +7,8 @@ use crate::decide::desk::{Desk, Halt, Work};
 use crate::decide::timer_fired::total_timeout;
 use crate::definition::model::Case;
 use crate::definition::plan::{Node, NodeId, Slot};
-use crate::event::{Activity, Event};
+use crate::event::{Activity, Event, StepKey};
+use crate::failure::{Failure, code};
 use crate::payload::PayloadRef;
 use crate::run::{StepState, StepStatus};
 
@@ -69,7 +70,7 @@ impl Desk<'_> {
             return Ok(());
         }
         if states().all(|state| state.is_some_and(|state| state.status.lets_pass())) {
-            let result = self.parallel_output(members);
+            let result = self.parallel_output(&node.key, members);
             let result = result.map(|output| self.close_block(parallel, Ended::Done(output)));
             let result = self.or_fail(&node.key, result);
             return self.put_aside(result);
@@ -92,8 +93,12 @@ impl Desk<'_> {
         })
     }
 
-    /// `{ member's id: its output }`, or null if that is more than expressions may see of a join.
-    fn parallel_output(&mut self, members: &[NodeId]) -> Result<Option<PayloadRef>, Halt> {
+    /// `{ member's id: its output }`.
+    fn parallel_output(
+        &mut self,
+        step: &StepKey,
+        members: &[NodeId],
+    ) -> Result<Option<PayloadRef>, Halt> {
         let outputs: Vec<Option<PayloadRef>> = members
             .iter()
             .map(|id| {
@@ -102,7 +107,7 @@ impl Desk<'_> {
                     .and_then(|state| state.output)
             })
             .collect();
-        if self.is_too_large_a_result(&outputs) {
+        if !self.is_to_be_seen(step, &outputs)? {
             return Ok(None);
         }
         let values = self.values_of(&outputs)?;
@@ -115,13 +120,33 @@ impl Desk<'_> {
         Ok(Some(self.store(Value::Object(map))?))
     }
 
-    pub(super) fn is_too_large_a_result(&self, outputs: &[Option<PayloadRef>]) -> bool {
+    /// Is the result of a join put together? Not if it is too large and nothing in the definition reads it: then it is
+    /// null.
+    ///
+    /// # Errors
+    /// It is too large and something does read it: the step fails, rather than that a null is taken for the truth.
+    pub(super) fn is_to_be_seen(
+        &self,
+        step: &StepKey,
+        outputs: &[Option<PayloadRef>],
+    ) -> Result<bool, Box<Failure>> {
         let bytes: u64 = outputs
             .iter()
             .flatten()
             .map(|output| u64::from(output.bytes))
             .sum();
-        bytes > u64::from(self.inputs.limits.join_result_bytes_max)
+        let max = self.inputs.limits.join_result_bytes_max;
+        if bytes <= u64::from(max) {
+            return Ok(true);
+        }
+        if !self.plan.reads_output_of(&step.path) {
+            return Ok(false);
+        }
+        let count = outputs.len();
+        let message = format!(
+            "the {count} outputs are {bytes} bytes together; join_result_bytes_max is {max}"
+        );
+        Err(Failure::fatal(code::LIMIT_EXCEEDED, message).into())
     }
 
     /// The body of a `try` failed.

@@ -93,6 +93,9 @@ impl Desk<'_> {
                 self.clear_timer(step, TimerPurpose::Wake);
             }
             Some(Activity::Foreach(_) | Activity::Child { .. }) => {
+                if state.retry_at.is_some() {
+                    self.clear_timer(step, TimerPurpose::Wake);
+                }
                 if spawned > 0 {
                     let key = self.join_key(step);
                     self.decision.joins.push(JoinOp::Close { key });

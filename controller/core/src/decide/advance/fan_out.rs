@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::decide::command::MailBody;
+use crate::decide::command::{MailBody, TimerPurpose};
 use crate::decide::decision::{JoinOutputs, Rejection};
 use crate::decide::desk::{Desk, Halt};
+use crate::decide::retry::{self, Next, Repetition};
 use crate::decide::timer_fired::total_timeout;
 use crate::definition::model::OnItemFailure;
 use crate::event::{Activity, Event, Fanout, StepKey};
@@ -30,7 +31,11 @@ impl Desk<'_> {
                 self.collect(step, &fanout)
             }
             Some(Activity::Foreach(_)) => self.spawn(step),
-            Some(Activity::Child { .. }) if join.closed > 0 => self.child_closed(step),
+            Some(Activity::Child { .. })
+                if join.closed >= join.spawned && state.retry_at.is_none() =>
+            {
+                self.child_closed(step)
+            }
             Some(
                 Activity::Child { .. }
                 | Activity::Call(_)
@@ -69,16 +74,53 @@ impl Desk<'_> {
     }
 
     fn child_closed(&mut self, step: &StepKey) -> Result<(), Halt> {
-        let outputs = self.join_of(step)?;
-        let Some(item) = outputs.items.first() else {
+        let Some(state) = self.run.step(step) else {
             return Ok(());
         };
-        let (output, failure) = (item.output, item.failure.clone());
-        match failure {
-            None => self.complete(step, output, None),
-            Some(failure) => self.fail(step, child_failed("the child run", &failure), None),
+        let (attempt, newest) = (state.attempt, state.join.spawned.saturating_sub(1));
+        let outputs = self.join_of(step)?;
+        let Some(item) = outputs.items.iter().find(|item| item.index == newest) else {
+            return Ok(());
+        };
+        match &item.failure {
+            None => self.complete(step, item.output, None),
+            Some(failure) => self.child_attempt_failed(step, attempt, failure),
         }
         Ok(())
+    }
+
+    /// A child run failed: another one, if the step says so and the child's own failure may go away, or the end.
+    fn child_attempt_failed(&mut self, step: &StepKey, attempt: u32, failure: &Failure) {
+        let told = child_failed("the child run", failure);
+        let node = self.plan.at(&step.path);
+        let next = match node.and_then(|node| node.step.retry.as_ref()) {
+            Some(policy) => retry::judge(
+                policy,
+                Repetition::Unsafe,
+                step,
+                attempt,
+                failure,
+                self.now(),
+                &self.inputs.entropy,
+            ),
+            None => Next::Stop,
+        };
+        match next {
+            Next::Stop => self.fail(step, told, None),
+            Next::Again(retry_at) => {
+                self.emit(Event::AttemptFailed {
+                    step: step.clone(),
+                    attempt,
+                    failure: Failure {
+                        class: failure.class,
+                        ..told
+                    },
+                    retry_at,
+                    grant: None,
+                });
+                self.set_timer(step, TimerPurpose::Wake, retry_at);
+            }
+        }
     }
 
     /// All items have closed: their outputs become the step's.
@@ -89,7 +131,7 @@ impl Desk<'_> {
                 *place = item.output;
             }
         }
-        if self.is_too_large_a_result(&outputs) {
+        if !self.is_to_be_seen(step, &outputs)? {
             self.complete(step, None, None);
             return Ok(());
         }

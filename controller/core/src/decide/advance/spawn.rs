@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::decide::command::{MailBody, Start};
+use crate::decide::decision::Rejection;
 use crate::decide::desk::{Desk, Halt};
-use crate::definition::model::{Foreach, OnItemFailure, Template};
+use crate::decide::values::status_in_scope;
+use crate::definition::model::{Foreach, OnItemFailure, StepKind, Template};
 use crate::definition::plan::Node;
 use crate::event::{Activity, Entry, Event, Fanout, ParentLink, StepKey};
 use crate::expr::Reference;
@@ -33,7 +35,7 @@ impl Desk<'_> {
             on_item_failure,
             ..
         } = *foreach;
-        let scope = self.outer_scope(node);
+        let scope = self.outer_scope(node)?;
         self.opened(
             &node.key,
             Activity::Foreach(Fanout {
@@ -72,32 +74,70 @@ impl Desk<'_> {
             }
         };
         let key = &node.key;
-        let child = self.child_of(key, 0);
+        let run = self.child_of(key, 0);
         self.opened(
             key,
             Activity::Child {
                 workflow: workflow.to_owned(),
                 definition,
-                run: child,
+                run,
             },
         );
+        self.spawn_child(key, 0, workflow, definition, input);
+        Ok(())
+    }
+
+    /// Starts the child of a `run` step's next attempt. Attempts are counted by the children's indices, so each is a
+    /// run of its own, with the version pinned by the first and an input made of the values as they are now.
+    pub(in crate::decide) fn spawn_again(&mut self, step: &StepKey) -> Result<(), Rejection> {
+        let result = self.try_spawn_again(step);
+        self.or_fail(step, result)
+    }
+
+    fn try_spawn_again(&mut self, step: &StepKey) -> Result<(), Halt> {
+        let (Some(state), Some(node)) = (self.run.step(step), self.plan.at(&step.path)) else {
+            return Ok(());
+        };
+        let (Some(Activity::Child { definition, .. }), StepKind::Run { workflow, with }) =
+            (&state.activity, &node.step.kind)
+        else {
+            return Ok(());
+        };
+        let (definition, index) = (*definition, state.join.spawned);
+        let input = self.produce(Some(node.id), with)?;
+        self.spawn_child(step, index, workflow, definition, input);
+        Ok(())
+    }
+
+    fn spawn_child(
+        &mut self,
+        step: &StepKey,
+        index: u32,
+        workflow: &str,
+        definition: DefinitionHash,
+        input: Option<PayloadRef>,
+    ) {
+        let to = index + 1;
         self.emit(Event::ItemsSpawned {
-            step: key.clone(),
-            from: 0,
-            to: 1,
+            step: step.clone(),
+            from: index,
+            to,
         });
-        let join = self.join_key(key);
-        self.decision.joins.push(JoinOp::Open {
-            key: join,
-            notify_at: 1,
-            notify_on_failure: false,
+        let key = self.join_key(step);
+        self.decision.joins.push(match index {
+            0 => JoinOp::Open {
+                key,
+                notify_at: to,
+                notify_on_failure: false,
+            },
+            _ => JoinOp::NotifyAt { key, notify_at: to },
         });
         let start = Start {
             input,
-            ..self.child_start(key, 0, workflow, definition, Entry::Workflow)
+            ..self.child_start(step, index, workflow, definition, Entry::Workflow)
         };
+        let child = self.child_of(step, index);
         self.send(child, "start", 0, MailBody::Start(Box::new(start)));
-        Ok(())
     }
 
     /// Starts as many children of a fan-out as may run now and as one commit holds.
@@ -216,11 +256,12 @@ impl Desk<'_> {
     }
 
     /// The values around a `foreach` that its body reads, as they are now.
-    fn outer_scope(&self, node: &Node) -> BTreeMap<String, PayloadRef> {
+    fn outer_scope(&mut self, node: &Node) -> Result<BTreeMap<String, PayloadRef>, Box<Failure>> {
         let mut scope = BTreeMap::new();
         for reference in node.outer() {
             let name = match reference {
                 Reference::Step(name) => format!("steps.{name}"),
+                Reference::StepStatus(name) => status_in_scope(name),
                 Reference::Variable(name) => format!("vars.{name}"),
                 Reference::Input
                 | Reference::Item
@@ -228,11 +269,11 @@ impl Desk<'_> {
                 | Reference::Run
                 | Reference::Error => continue,
             };
-            if let Some(payload) = self.payload_behind(reference) {
+            if let Some(payload) = self.stored_behind(reference)? {
                 scope.insert(name, payload);
             }
         }
-        scope
+        Ok(scope)
     }
 }
 

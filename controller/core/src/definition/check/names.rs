@@ -53,7 +53,7 @@ impl<'d> Checker<'d> {
         let unknown = |message: String| Err((Code::UnknownName, message));
         match &used.reference {
             Reference::Input => self.input_field(&used.fields),
-            Reference::Step(id) => self.step_output(id, text, here),
+            Reference::Step(id) | Reference::StepStatus(id) => self.step_output(id, text, here),
             Reference::Variable(name) if self.variables.contains(name.as_str()) => Ok(()),
             Reference::Variable(name) => {
                 let hint = hint(name, self.variables.iter().copied());

@@ -11,18 +11,18 @@ use crate::store::ops::{DueTimer, JoinKey, ReviewOp, TimerOp};
 use crate::task::Fence;
 
 impl State {
-    pub(super) fn flush(&mut self, batch: Vec<Commit>) -> FlushReport {
+    pub(super) fn flush(&mut self, batch: &[Commit]) -> FlushReport {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut join_mail = Vec::new();
         let mut granted = Vec::new();
         let mut changed = BTreeSet::new();
         for commit in batch {
-            let outcome = self.judge(&commit, &changed);
+            let outcome = self.judge(commit, &changed);
             if outcome == CommitOutcome::Committed {
                 changed.insert(commit.head.run);
-                let hand_offs = commit.hand_offs.clone();
-                join_mail.extend(self.apply(commit));
-                granted.extend(hand_offs.iter().filter_map(|hand| self.hand_off(hand)));
+                join_mail.extend(self.apply(commit.clone()));
+                let hand_offs = commit.hand_offs.iter();
+                granted.extend(hand_offs.filter_map(|hand| self.hand_off(hand)));
             }
             outcomes.push(outcome);
         }
