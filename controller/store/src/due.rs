@@ -24,7 +24,7 @@ pub(crate) async fn tasks(
     let rows = sqlx::query_file!("queries/due/tasks.sql", i64::from(limit), at as _, id)
         .fetch_all(&mut *tx)
         .await?;
-    tx.commit().await?;
+    crate::work::committing(tx.commit()).await?;
     let mut page = Page::new(limit);
     for row in rows {
         page.met(row.due_at.into(), row.task_id);
@@ -184,11 +184,11 @@ pub(crate) async fn discard_mail(pool: &PgPool, mail: &[MailId]) -> Result<(), P
     )
     .execute(&mut *tx)
     .await?;
-    Ok(tx.commit().await?)
+    Ok(crate::work::committing(tx.commit()).await?)
 }
 
 pub(crate) async fn discard_timers(pool: &PgPool, timers: &[TimerId]) -> Result<(), Problem> {
     let mut tx = Prelude::Control.begin(pool).await?;
     clear_timers(&mut tx, timers).await?;
-    Ok(tx.commit().await?)
+    Ok(crate::work::committing(tx.commit()).await?)
 }

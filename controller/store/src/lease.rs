@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fulcrum_core::ids::{ContractHash, NamespaceId, RunId, TaskId, WorkerId};
-use fulcrum_core::store::claim::{Candidate, assign};
+use fulcrum_core::store::claim::{CLAIM_ROWS_MAX, Candidate, assign};
 use fulcrum_core::store::{Beat, BeatOutcome, ClaimRequest, GrantedTask};
 use fulcrum_core::task::Lease;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -13,9 +13,6 @@ use crate::column::array::{column, long, shard};
 use crate::column::{At, decode};
 use crate::problem::Problem;
 use crate::work::Prelude;
-
-/// The most tasks of one capability that one claim looks at.
-const CLAIM_ROWS_MAX: i64 = 500;
 
 /// Grants ready tasks. Two statements whatever the number of requests: lock the best of what anybody asks for, then
 /// lease what was assigned. What was locked and not assigned is free again when this transaction ends.

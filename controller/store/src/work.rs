@@ -4,6 +4,10 @@
 //! connection would return to the pool in an open transaction. So every unit of work runs as a task of its own that
 //! the caller merely waits for, and goes on to its end without it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use fulcrum_core::store::StoreError;
 use sqlx::{PgPool, Postgres, Transaction};
 use tracing::Instrument;
@@ -77,12 +81,69 @@ impl Prelude {
     }
 }
 
+/// How long a unit of work may take, the wait for a connection included. Longer than what the server is told to allow a
+/// statement: only a server that fell silent, or a pool that nothing comes back to, gets this far.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(25);
+/// The same for what is meant to take its time: migrations, partitions, retention. Each of their statements is bounded
+/// by the server.
+const LONG_UNIT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+tokio::task_local! {
+    /// Has this unit sent a commit that was not answered yet?
+    static COMMIT_SENT: Arc<AtomicBool>;
+}
+
 /// Runs a unit of work to its end, whatever becomes of the caller.
+///
+/// A unit that takes longer than [`UNIT_TIMEOUT`] is given up: the connection that it used is looked at on its way back
+/// to the pool, and closed unless it is idle and answers.
 pub(crate) async fn unit<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(result) => result.map_err(StoreError::from),
+    unit_within(UNIT_TIMEOUT, work).await
+}
+
+/// The same with [`LONG_UNIT_TIMEOUT`].
+pub(crate) async fn long_unit<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, StoreError> {
+    unit_within(LONG_UNIT_TIMEOUT, work).await
+}
+
+/// Awaits what commits: if the unit is given up meanwhile, its outcome is unknown.
+pub(crate) async fn committing<T, E>(commit: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let mark = |sent: bool| {
+        // Outside a unit nobody asks.
+        let _ = COMMIT_SENT.try_with(|flag| flag.store(sent, Ordering::Relaxed));
+    };
+    mark(true);
+    let outcome = commit.await;
+    if outcome.is_ok() {
+        mark(false);
+    }
+    outcome
+}
+
+async fn unit_within<T: Send + 'static>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let commit_sent = Arc::new(AtomicBool::new(false));
+    let work = COMMIT_SENT.scope(Arc::clone(&commit_sent), work);
+    match tokio::spawn(tokio::time::timeout(limit, work).in_current_span()).await {
+        Ok(Ok(result)) => result.map_err(StoreError::from),
+        Ok(Err(_elapsed)) => {
+            let what = format!("it did not answer within {} s", limit.as_secs_f32());
+            tracing::error!(
+                ?limit,
+                "the database fell silent; a unit of work is given up"
+            );
+            Err(if commit_sent.load(Ordering::Relaxed) {
+                StoreError::OutcomeUnknown(what)
+            } else {
+                StoreError::Unavailable(what)
+            })
+        }
         Err(error) if error.is_panic() => {
             tracing::error!(%error, "a unit of database work panicked");
             Err(StoreError::Refused(
@@ -92,5 +153,51 @@ pub(crate) async fn unit<T: Send + 'static>(
         Err(_) => Err(StoreError::Unavailable(
             "the process is shutting down".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_does_not_hang_the_caller() {
+        let silent = async {
+            let () = std::future::pending().await;
+            Ok(())
+        };
+        let given_up = unit_within(SHORT, silent).await;
+        assert!(
+            matches!(given_up, Err(StoreError::Unavailable(_))),
+            "{given_up:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn silence_after_a_commit_was_sent_leaves_its_outcome_unknown() {
+        let silent = async {
+            committing(async { Ok::<_, Problem>(()) }).await?;
+            committing(std::future::pending::<Result<(), Problem>>()).await
+        };
+        let given_up = unit_within(SHORT, silent).await;
+        assert!(
+            matches!(given_up, Err(StoreError::OutcomeUnknown(_))),
+            "{given_up:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn silence_after_an_answered_commit_does_not() {
+        let silent = async {
+            committing(async { Ok::<_, Problem>(()) }).await?;
+            std::future::pending::<Result<(), Problem>>().await
+        };
+        let given_up = unit_within(SHORT, silent).await;
+        assert!(
+            matches!(given_up, Err(StoreError::Unavailable(_))),
+            "{given_up:?}"
+        );
     }
 }

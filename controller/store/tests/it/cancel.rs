@@ -2,23 +2,18 @@
 
 use std::time::Duration;
 
-use fulcrum_core::store::{CommitOutcome, Store, StoreError};
+use fulcrum_core::store::{Beat, ClaimRequest, CommitOutcome, Since, Store, StoreError};
+use fulcrum_core::time::Millis;
 use sqlx::Executor;
 
 use crate::database::Database;
-use crate::sample::{run, start};
+use crate::sample::{NAMESPACE, run, start, start_with_task, worker};
 
 const OTHERS: &str =
     "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
 
-#[tokio::test]
-async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
-    let database = Database::new().await;
-    for n in 0..100_u64 {
-        let flush = database.store.flush(vec![start(run(n))]);
-        // From not even begun to nearly done.
-        let _ = tokio::time::timeout(Duration::from_micros(n * 100), flush).await;
-    }
+/// Waits until nothing is under way, and finds no connection left in a transaction.
+async fn is_left_clean(database: &Database) {
     let mut watcher = database.raw().await;
     let busy = format!(
         "select count(*), count(*) filter (where state like 'idle in transaction%' and now() - state_change > '5 s')
@@ -37,11 +32,61 @@ async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
     }
     let outcomes = database
         .store
-        .flush(vec![start(run(1_000))])
+        .flush(vec![start(run(100_000))])
         .await
         .unwrap()
         .outcomes;
     assert_eq!(outcomes, [CommitOutcome::Committed]);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_connection_in_a_transaction() {
+    let database = Database::new().await;
+    for n in 0..100_u64 {
+        let flush = database.store.flush(vec![start(run(n))]);
+        // From not even begun to nearly done.
+        let _ = tokio::time::timeout(Duration::from_micros(n * 100), flush).await;
+    }
+    is_left_clean(&database).await;
+}
+
+#[tokio::test]
+async fn callers_that_go_away_under_load_leave_no_connection_in_a_transaction() {
+    let database = Database::new().await;
+    let calls = (0..400_u64).map(|n| {
+        let store = database.store.clone();
+        let patience = Duration::from_micros(n * 7_919 % 20_000);
+        tokio::spawn(async move {
+            let call = async {
+                let started = store.flush(vec![start_with_task(run(n), "a")]).await;
+                let claims = [ClaimRequest {
+                    worker: worker(1),
+                    namespace: NAMESPACE,
+                    capabilities: vec!["a".to_owned()],
+                    slots: 1,
+                }];
+                for grant in store.claim(&claims, Millis(0)).await? {
+                    let beat = Beat {
+                        lease: grant.lease,
+                        worker: worker(1),
+                    };
+                    store.heartbeat(&[beat], Millis(0)).await?;
+                }
+                store.due_tasks(None, 5).await?;
+                store.load(&[run(n)], Since::Snapshot).await?;
+                started
+            };
+            match tokio::time::timeout(patience, call).await {
+                // More of them at once than there are connections: shedding is an answer, too.
+                Err(_) | Ok(Ok(_) | Err(StoreError::Unavailable(_) | StoreError::Full(_))) => {}
+                Ok(Err(error)) => panic!("{error}"),
+            }
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    is_left_clean(&database).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Random operations, in small numbers so that they meet.
 
+use fulcrum_core::task::TaskState;
 use proptest::prelude::*;
 
 /// Runs of the world: 0 to 2 are roots, the others children of run 0.
@@ -40,7 +41,11 @@ pub(super) struct CommitPlan {
 #[derive(Debug, Clone)]
 pub(super) enum FencePlan {
     /// The newest grant of this run's task, if there is one.
-    Newest { task: usize, by_holder: bool },
+    Newest {
+        task: usize,
+        by_holder: bool,
+        state: TaskState,
+    },
     /// A grant by number, whatever it is of.
     Some { grant: usize },
 }
@@ -136,8 +141,14 @@ fn join() -> impl Strategy<Value = JoinPlan> {
 }
 
 fn fence() -> impl Strategy<Value = FencePlan> {
+    let state = prop_oneof![
+        Just(TaskState::Leased),
+        Just(TaskState::Ready),
+        Just(TaskState::Parked)
+    ];
     prop_oneof![
-        4 => (0..3_usize, any::<bool>()).prop_map(|(task, by_holder)| FencePlan::Newest { task, by_holder }),
+        4 => (0..3_usize, any::<bool>(), state)
+            .prop_map(|(task, by_holder, state)| FencePlan::Newest { task, by_holder, state }),
         1 => (0..20_usize).prop_map(|grant| FencePlan::Some { grant }),
     ]
 }

@@ -226,8 +226,12 @@ impl<'d> World<'d> {
     }
 
     fn fence(&self, of: usize, plan: &FencePlan, lease: fn(&Grant) -> Lease) -> Option<Fence> {
-        let (grant, by_holder) = match plan {
-            FencePlan::Newest { task, by_holder } => {
+        let (grant, by_holder, state) = match plan {
+            FencePlan::Newest {
+                task,
+                by_holder,
+                state,
+            } => {
                 let task = task_id(run(of), *task);
                 (
                     self.grants
@@ -235,19 +239,20 @@ impl<'d> World<'d> {
                         .rev()
                         .find(|grant| grant.reference.task == task)?,
                     *by_holder,
+                    if *by_holder { TaskState::Leased } else { *state },
                 )
             }
             FencePlan::Some { grant } => {
                 // A run fences its own tasks only.
                 let grant = self.grants.get(*grant)?;
                 let own = (0..STEPS.len()).any(|n| task_id(run(of), n) == grant.reference.task);
-                (own.then_some(grant)?, true)
+                (own.then_some(grant)?, true, TaskState::Leased)
             }
         };
         Some(Fence {
             lease: lease(grant),
             holder: by_holder.then(|| worker(grant.worker)),
-            state: TaskState::Leased,
+            state,
         })
     }
 
