@@ -86,6 +86,8 @@ pub const METHODS: &[Method] = &[
     row("/fulcrum.admin.v1.CapabilityService/ListCapabilities", OPERATORS, Unary),
     row("/fulcrum.admin.v1.CapabilityService/GetCapability", OPERATORS, Unary),
     row("/fulcrum.admin.v1.IdentityService/WhoAmI", EVERYBODY, Unary),
+    row("/fulcrum.admin.v1.InstallationService/ExamineInstallation", OPERATORS, Unary),
+    row("/fulcrum.admin.v1.InstallationService/RaiseFeatureLevel", OPERATORS, Unary),
 
     row("/grpc.health.v1.Health/Check", EVERYBODY, Unary),
     row("/grpc.health.v1.Health/Watch", EVERYBODY, Stream),

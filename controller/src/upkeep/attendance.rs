@@ -1,0 +1,95 @@
+//! This controller says that it is there, and learns what may be written.
+//!
+//! Nobody owns anything because of it: the row only counts when the feature level is raised. On the way it notices when
+//! the database has forgotten something, and writes that down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use fulcrum_store::PgStore;
+use fulcrum_store::versions::{ControllerRow, Entered, FeatureLevel};
+use uuid::Uuid;
+
+use crate::foundation::FoundationError;
+use crate::loops::{Loop, Progress, TickError};
+
+/// Period of the loop: three fit into the silence after which a controller does not count.
+pub const PERIOD_MS: u64 = 20_000;
+
+/// The feature level in force. Cheap to clone; clones are one. It may lag behind by a period, downwards only: what a
+/// level allows may be written a little later than possible, never too early.
+#[derive(Debug, Clone)]
+pub struct LevelInForce(Arc<AtomicI32>);
+
+impl LevelInForce {
+    /// The level.
+    #[must_use]
+    pub fn get(&self) -> FeatureLevel {
+        FeatureLevel(self.0.load(Ordering::Acquire))
+    }
+}
+
+/// Keeps the row of this controller.
+#[derive(Debug)]
+pub struct Attend {
+    store: PgStore,
+    me: ControllerRow,
+    level: LevelInForce,
+}
+
+impl Attend {
+    /// Enters. To be called before anything is written.
+    ///
+    /// # Errors
+    /// When the level in force is above what this build knows, or the database fails.
+    pub async fn enter(store: PgStore, controller: Uuid) -> Result<Self, FoundationError> {
+        let me = ControllerRow {
+            id: controller,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            level_max: FeatureLevel::MAX,
+        };
+        match store.versions().enter(&me).await? {
+            Entered::Welcome(level) => Ok(Self {
+                store,
+                me,
+                level: LevelInForce(Arc::new(AtomicI32::new(level.0))),
+            }),
+            Entered::TooOld(level) => Err(too_old(level)),
+        }
+    }
+
+    /// The level in force, as it goes on.
+    #[must_use]
+    pub fn level(&self) -> LevelInForce {
+        self.level.clone()
+    }
+}
+
+fn too_old(level: FeatureLevel) -> FoundationError {
+    FoundationError::TooOld {
+        level: level.0,
+        known: FeatureLevel::MAX.0,
+    }
+}
+
+impl Loop for Attend {
+    const NAME: &'static str = "attendance";
+
+    async fn tick(&mut self) -> Result<Progress, TickError> {
+        match self.store.versions().enter(&self.me).await? {
+            Entered::Welcome(level) => self.level.0.store(level.0, Ordering::Release),
+            // It was silent for so long that it did not count any more when the level was raised.
+            Entered::TooOld(level) => return Err(too_old(level).into()),
+        }
+        self.store.look_at_position().await?;
+        let breaks = self.store.watermark().take_unrecorded();
+        let found = breaks.len();
+        for found in breaks {
+            self.store
+                .upkeep()
+                .raise_alarm(found.kind(), found.to_string())
+                .await?;
+        }
+        Ok(Progress::done(u64::try_from(found).unwrap_or(u64::MAX)))
+    }
+}
