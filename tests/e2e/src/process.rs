@@ -48,8 +48,9 @@ impl Process {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let status = Command::new("kill")
-            .arg(format!("-{signal}"))
+        // Through the shell, which has `kill` built in: the program of that name is missing on small machines.
+        let status = Command::new("sh")
+            .args(["-c", "kill -\"$0\" \"$1\"", signal])
             .arg(self.pid().to_string())
             .status()?;
         anyhow::ensure!(status.success(), "kill -{signal} {}", self.pid());
