@@ -1,3 +1,6 @@
-//! The executor's capabilities against a real service on this machine.
+//! The executor's capabilities against a real service on this machine, and its reference page.
 
 mod chat;
+mod manual;
+#[path = "../../../connector-sdk/adapters/tests/it/reference.rs"]
+mod reference;

@@ -13,8 +13,8 @@ use crate::mail::MailerConfig;
 use crate::secret::SecretSource;
 use crate::sql::DatabaseConfig;
 
-/// A connector's configuration, as written. Relative paths in it start at the file's own directory, unless
-/// [`Config::with_directory`] says otherwise.
+/// A connector's configuration, as written. Relative paths in it start at the file's own directory, or where
+/// `--data-dir` says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

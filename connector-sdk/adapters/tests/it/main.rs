@@ -6,6 +6,8 @@ mod files;
 mod http;
 mod mail;
 mod manual;
+mod reference;
 mod script;
 mod smtp_server;
 mod sql;
+mod starting;

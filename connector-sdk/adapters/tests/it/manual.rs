@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use clap::CommandFactory as _;
+use fulcrum_adapters::connector::Cli;
 use fulcrum_adapters::secret::SecretSource;
 use fulcrum_adapters::{Config, build_with};
+
+use crate::reference;
 
 const README: &str = include_str!("../../README.md");
 
@@ -30,6 +34,49 @@ async fn every_configuration_in_the_manual_can_be_used() {
         built += 1;
     }
     assert_eq!(built, 6, "one for each adapter, and the first");
+}
+
+#[test]
+fn the_reference_is_made_of_what_the_program_reads() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").expect("it runs");
+    let sources = [
+        include_str!("../../src/config/file.rs"),
+        include_str!("../../src/config/capability.rs"),
+        include_str!("../../src/http/config.rs"),
+        include_str!("../../src/http/address.rs"),
+        include_str!("../../src/http/status.rs"),
+        include_str!("../../src/sql/config.rs"),
+        include_str!("../../src/script/config.rs"),
+        include_str!("../../src/mail/config.rs"),
+        include_str!("../../src/files/config.rs"),
+    ];
+    let page = format!(
+        "# The connector: command line and configuration
+
+Made of the program's own types by a test; do not edit by hand. What the adapters do, with an example of each, is in
+[their manual](../connector-sdk/adapters/README.md); a first connector in ten minutes is a
+[guide](guides/first-connector.md).
+
+## Command line
+
+`fulcrum-connector run` serves a controller until SIGTERM or Ctrl-C. A controller that cannot be reached is waited for,
+at the first start too. `fulcrum-connector check` takes `--config` and `--data-dir`, says everything that is wrong
+with the configuration, and connects to nothing.
+
+{}
+`FULCRUM_LOG` filters the log (`info` by default; `info,fulcrum_sdk=debug`). It goes to standard error.
+
+## Configuration
+
+One YAML file, 1 MiB at most; keys that are not listed here are refused. A path starts at the file's directory or at
+`--data-dir`. A time is written `500ms`, `30s`, `1m 30s`, `2h` or `90d`. A secret reference is `secret://name`.
+
+{}",
+        reference::flags(run),
+        reference::types(&sources, &[]),
+    );
+    reference::holds("docs/connector.md", &page);
 }
 
 #[test]
