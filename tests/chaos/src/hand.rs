@@ -27,6 +27,7 @@ use tonic::Status;
 pub struct Hand {
     client: WorkerServiceClient<Channel>,
     capabilities: Vec<String>,
+    output_schema: String,
 }
 
 /// What became of a report.
@@ -57,7 +58,15 @@ impl Hand {
         Ok(Self {
             client: client::worker(channel),
             capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
+            output_schema: "true".to_owned(),
         })
+    }
+
+    /// Promises outputs that fit this JSON Schema from its next registration on.
+    #[must_use]
+    pub fn promising(mut self, output_schema: &Value) -> Self {
+        self.output_schema = output_schema.to_string();
+        self
     }
 
     /// Registers until the controller takes it: its list of identities is a moment behind.
@@ -71,7 +80,7 @@ impl Hand {
             name: name.clone(),
             version: 1,
             input_schema: b"true".to_vec().into(),
-            output_schema: b"true".to_vec().into(),
+            output_schema: self.output_schema.clone().into_bytes().into(),
             effect: EffectClass::Irreversible.into(),
             idempotency: Idempotency::Keyed.into(),
             ..CapabilityContract::default()

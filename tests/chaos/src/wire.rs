@@ -51,18 +51,18 @@ impl Weather {
     }
 }
 
-/// What a client sent, to decide whether it passes. Runs before the bytes go on.
-pub type Inspect = Arc<dyn Fn(&[u8]) -> Verdict + Send + Sync>;
+/// Looks at what a client sent, before it goes on. The first argument is a memory of the connection's own.
+pub type Inspect = Arc<dyn Fn(&mut String, &[u8]) -> Verdict + Send + Sync>;
 
 /// Whether a client's bytes pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Verdict {
     /// They do.
     Pass,
     /// They do not, and the connection is broken.
     Break,
-    /// They do, but nothing comes back any more on this connection.
-    PassAndHush,
+    /// They do, but nothing comes back any more on this connection. The token trips when something would have.
+    PassAndHush(CancellationToken),
 }
 
 /// A listener on loopback in front of a server. Ends with the value.
@@ -80,7 +80,7 @@ pub struct Wire {
 struct Link {
     weather: watch::Receiver<Weather>,
     inspect: watch::Receiver<Option<Inspect>>,
-    hushed: CancellationToken,
+    hushed: Arc<watch::Sender<Option<CancellationToken>>>,
     broken: CancellationToken,
 }
 
@@ -164,7 +164,7 @@ async fn accept(
         let link = Link {
             weather,
             inspect: inspect.clone(),
-            hushed: CancellationToken::new(),
+            hushed: Arc::new(watch::Sender::new(None)),
             broken: CancellationToken::new(),
         };
         links.spawn(carry(client, route, link));
@@ -206,6 +206,7 @@ async fn pump(
     mut link: Link,
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
+    let mut memory = String::new();
     loop {
         let read = match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
@@ -221,12 +222,13 @@ async fn pump(
         }
         if direction == Direction::Request {
             let inspect = link.inspect.borrow().clone();
-            match inspect.map_or(Verdict::Pass, |inspect| inspect(read)) {
+            match inspect.map_or(Verdict::Pass, |inspect| inspect(&mut memory, read)) {
                 Verdict::Pass => {}
                 Verdict::Break => return link.broken.cancel(),
-                Verdict::PassAndHush => link.hushed.cancel(),
+                Verdict::PassAndHush(came) => drop(link.hushed.send_replace(Some(came))),
             }
-        } else if link.hushed.is_cancelled() {
+        } else if let Some(came) = link.hushed.borrow().as_ref() {
+            came.cancel();
             continue;
         }
         if to.write_all(read).await.is_err() {

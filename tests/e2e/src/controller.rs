@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::api::NAMESPACE;
 use crate::program::Program;
 use crate::{ports, wait};
 
@@ -81,10 +82,15 @@ impl Controller {
 
     /// A single-use join token of a new identity; works whether it runs or not.
     pub fn invite(&self, name: &str, kind: &str) -> anyhow::Result<String> {
+        self.invite_into(NAMESPACE, name, kind)
+    }
+
+    /// As [`Controller::invite`], into this namespace; `_` stands for every one.
+    pub fn invite_into(&self, namespace: &str, name: &str, kind: &str) -> anyhow::Result<String> {
         let output = self
             .program
             .command()
-            .args(["invite", name, "--kind", kind])
+            .args(["invite", name, "--kind", kind, "--namespace", namespace])
             .output()?;
         anyhow::ensure!(
             output.status.success(),
@@ -97,6 +103,11 @@ impl Controller {
     /// Where workers and clients reach it.
     pub fn endpoint(&self) -> String {
         format!("https://{}", self.grpc)
+    }
+
+    /// Whether it says that it is ready; the error is what it says instead.
+    pub async fn readiness(&self) -> anyhow::Result<()> {
+        readiness(self.http).await
     }
 
     /// Where newcomers reach it.

@@ -25,3 +25,15 @@ pub fn free() -> anyhow::Result<SocketAddr> {
     }
     anyhow::bail!("no loopback port from {FIRST} on is free")
 }
+
+/// The first of so many neighbouring loopback ports, all free a moment ago.
+pub fn row(length: u16) -> anyhow::Result<u16> {
+    for _ in 0..COUNT {
+        let first = free()?.port();
+        let mut rest = first + 1..first + length;
+        if rest.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+            return Ok(first);
+        }
+    }
+    anyhow::bail!("no {length} neighbouring loopback ports are free")
+}

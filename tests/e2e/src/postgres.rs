@@ -63,6 +63,11 @@ impl Postgres {
 
     /// Makes and starts a standby of this cluster, which follows it asynchronously until it is promoted.
     pub fn standby(&self) -> anyhow::Result<Self> {
+        self.standby_through(self.address())
+    }
+
+    /// As [`Postgres::standby`], following through this address, where a proxy may stand.
+    pub fn standby_through(&self, address: SocketAddr) -> anyhow::Result<Self> {
         let standby = Self::empty(self.setup.clone())?;
         standby.tool(
             "pg_basebackup",
@@ -70,7 +75,7 @@ impl Postgres {
                 "--pgdata",
                 text(&standby.data())?,
                 "--host=127.0.0.1",
-                &format!("--port={}", self.port),
+                &format!("--port={}", address.port()),
                 "--username=fulcrum",
                 "--write-recovery-conf",
                 "--checkpoint=fast",

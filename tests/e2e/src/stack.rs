@@ -90,6 +90,12 @@ impl Stack {
         enrol(&self.controllers[0], self.dir(), name, kind).await
     }
 
+    /// A new operator of every namespace.
+    pub async fn overseer(&self, name: &str) -> anyhow::Result<IdentityDir> {
+        let token = self.controllers[0].invite_into("_", name, "operator")?;
+        enrol_with(&self.controllers[0], self.dir(), name, &token).await
+    }
+
     /// Starts an executor at this controller and waits until it is connected. Without a configuration it renders text
     /// and has no models.
     pub async fn executor(
@@ -187,10 +193,20 @@ async fn enrol(
     name: &str,
     kind: &str,
 ) -> anyhow::Result<IdentityDir> {
+    let token = controller.invite(name, kind)?;
+    enrol_with(controller, dir, name, &token).await
+}
+
+async fn enrol_with(
+    controller: &Controller,
+    dir: &Path,
+    name: &str,
+    token: &str,
+) -> anyhow::Result<IdentityDir> {
     let identity = IdentityDir::at(dir.join(name).join("identity"));
     let enrolment = Enrolment {
         endpoint: controller.enrolment(),
-        token: controller.invite(name, kind)?.parse()?,
+        token: token.parse()?,
         name: None,
         version: "fulcrum-e2e".to_owned(),
     };

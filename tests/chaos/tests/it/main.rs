@@ -1,3 +1,12 @@
 //! One named test for each fault of `docs/robustness.md`, by what is struck.
 
+mod answers;
+mod controllers;
+mod crashes;
+mod database;
+mod failover;
+mod load;
+mod machine;
+mod odd;
+mod storage;
 mod workers;

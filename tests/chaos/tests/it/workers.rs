@@ -11,7 +11,7 @@ use fulcrum_proto::common::v1::ErrorReason;
 use fulcrum_proto::worker::v1::LeaseState;
 use serde_json::json;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_01_executor_killed_between_effect_and_report() -> anyhow::Result<()> {
     let scale = Scale::asked("fault 1");
     let tasks = scale.pick(60, 200);
@@ -34,7 +34,7 @@ async fn fault_01_executor_killed_between_effect_and_report() -> anyhow::Result<
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_02_a_stopped_executor_comes_back_after_its_leases() -> anyhow::Result<()> {
     let _scale = Scale::asked("fault 2");
     let mut field = Field::open(1, 8).await?;
@@ -54,7 +54,7 @@ async fn fault_02_a_stopped_executor_comes_back_after_its_leases() -> anyhow::Re
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_02_a_zombie_is_refused_on_every_call() -> anyhow::Result<()> {
     let field = Field::open(0, 8).await?;
     let stack = &field.stack;
@@ -92,5 +92,55 @@ async fn fault_02_a_zombie_is_refused_on_every_call() -> anyhow::Result<()> {
         .lease(1, Duration::ZERO, &api::request_id()?)
         .await?;
     assert!(again.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_09_a_task_kills_whatever_touches_it() -> anyhow::Result<()> {
+    let _scale = Scale::asked("fault 9");
+    let field = Field::over(
+        fulcrum_e2e::postgres::Postgres::start()?,
+        1,
+        &[("limits.crash_count_max", "3")],
+        1,
+        8,
+    )
+    .await?;
+    let marks = field.stack.dir().join("marks");
+    let config = format!(
+        "capabilities:\n  - name: poison.take\n    effect: read\n    script: {{ argv: [/bin/sh, -c, 'echo x >> {}; kill -9 $PPID; exec sleep 60'], stdout: text }}\n",
+        marks.display()
+    );
+    let mut victim = field.stack.connector("victim", 0, &config).await?;
+    field
+        .stack
+        .api
+        .apply("workflow: poison\nsteps: [{ id: s, call: poison.take, with: {} }]")
+        .await?;
+    let run = field.stack.api.start("poison", &json!({})).await?;
+    let began = Instant::now();
+    let mut deaths = 0;
+    let ended = loop {
+        // A supervisor brings the victim back each time; meanwhile the other queue is served.
+        if victim.ended().is_some() {
+            deaths += 1;
+            assert!(deaths < 10, "nobody stops it");
+            victim.kill()?;
+            victim.start()?;
+            field.start(SHIP, 5).await?;
+        }
+        let now = field.stack.api.run(&run).await?;
+        if api::is_closed(now.status()) {
+            break now;
+        }
+        assert!(began.elapsed() < Duration::from_secs(80), "{now:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(ended.failure.map(|failure| failure.code).as_deref(), Some("POISON"));
+    let touched = std::fs::read_to_string(&marks)?.lines().count();
+    assert_eq!(touched, 4, "three grants may run out, and the fourth is one too many");
+    let findings = field.verdict(Instant::now()).await?;
+    assert_eq!(findings.expired, 0, "the other queue's workers were not touched");
+    eprintln!("fault 9: {deaths} deaths, quarantined after {:.1} s; {findings}", began.elapsed().as_secs_f64());
     Ok(())
 }
