@@ -1,14 +1,12 @@
 //! From several decisions of one run to one version step.
 
 use fulcrum_core::decide::Decision;
-use fulcrum_core::decide::command::Mail;
 use fulcrum_core::event::ChainHash;
 use fulcrum_core::ids::{CommitId, PayloadId, TaskId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::run::Run;
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{Commit, Expected, RequestRecord, RunHead, StoredEvent};
-use fulcrum_core::task::TaskOp;
 use fulcrum_core::time::Timestamp;
 
 use super::item::PendingRequest;
@@ -64,18 +62,6 @@ impl Merged {
             .payloads
             .iter()
             .find(|new| new.reference.id == id)
-    }
-
-    /// Mail that the commit writes.
-    #[must_use]
-    pub fn mail(&self) -> &[Mail] {
-        &self.decision.mail
-    }
-
-    /// Changes to tasks.
-    #[must_use]
-    pub fn tasks(&self) -> &[TaskOp] {
-        &self.decision.tasks
     }
 
     /// The commit: `run` is the state after all decisions, `before` the row they were made on and the `seq` of its

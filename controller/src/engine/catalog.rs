@@ -3,14 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fulcrum_core::contract::Contract;
 use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::ids::{DefinitionHash, NamespaceId};
 use fulcrum_core::store::StoreError;
+use tokio::time::Instant;
 
 /// Contracts by capability.
 pub type Contracts = Arc<BTreeMap<String, Arc<Contract>>>;
+
+/// Newest versions by workflow, and when each was read.
+type Current = BTreeMap<String, (DefinitionHash, Instant)>;
+
+/// How old what is known of a workflow's newest version may be.
+pub const CURRENT_MAX_AGE: Duration = Duration::from_millis(250);
+/// Newest versions kept in memory.
+const CURRENT_MAX: usize = 4_096;
 
 /// Where plans and contracts come from: the database, or a table in a simulation.
 pub trait Source: Send + Sync + 'static {
@@ -41,6 +51,7 @@ pub struct Catalog<C> {
     source: C,
     plans: Mutex<HashMap<DefinitionHash, Arc<Plan>>>,
     contracts: Mutex<HashMap<NamespaceId, Contracts>>,
+    current: Mutex<BTreeMap<NamespaceId, Current>>,
     plans_max: usize,
 }
 
@@ -52,6 +63,7 @@ impl<C: Source> Catalog<C> {
             source,
             plans: Mutex::default(),
             contracts: Mutex::default(),
+            current: Mutex::default(),
             plans_max,
         }
     }
@@ -78,6 +90,40 @@ impl<C: Source> Catalog<C> {
         }
         plans.insert(hash, Arc::clone(&plan));
         Ok(Ok(plan))
+    }
+
+    /// The version of a workflow that a start by name gets. A version applied here counts at once (see
+    /// [`Catalog::forget`]), one applied at another controller within [`CURRENT_MAX_AGE`].
+    pub async fn current(
+        &self,
+        namespace: NamespaceId,
+        workflow: &str,
+    ) -> Result<Option<DefinitionHash>, StoreError> {
+        let now = Instant::now();
+        if let Some((hash, read_at)) = lock(&self.current)
+            .get(&namespace)
+            .and_then(|of| of.get(workflow))
+            && now.duration_since(*read_at) < CURRENT_MAX_AGE
+        {
+            return Ok(Some(*hash));
+        }
+        let found = self.source.newest(namespace, workflow).await?;
+        let mut current = lock(&self.current);
+        if current.values().map(BTreeMap::len).sum::<usize>() >= CURRENT_MAX {
+            current.clear();
+        }
+        if let Some(hash) = found {
+            let of_namespace = current.entry(namespace).or_default();
+            of_namespace.insert(workflow.to_owned(), (hash, now));
+        }
+        Ok(found)
+    }
+
+    /// A new version of a workflow was applied here.
+    pub fn forget(&self, namespace: NamespaceId, workflow: &str) {
+        if let Some(of_namespace) = lock(&self.current).get_mut(&namespace) {
+            of_namespace.remove(workflow);
+        }
     }
 
     /// The newest version of a workflow, always from the source.

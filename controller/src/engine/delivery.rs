@@ -27,6 +27,19 @@ pub struct Delivery {
     pub journal: Vec<ClosedOperation>,
 }
 
+impl Delivery {
+    /// A first grant whose input is at hand: nothing needs to be read.
+    #[must_use]
+    pub fn at_hand(task: GrantedTask, input: Payload) -> Self {
+        Self {
+            input,
+            effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
+            journal: Vec::new(),
+            task,
+        }
+    }
+}
+
 /// A closed operation.
 #[derive(Debug, Clone)]
 pub struct ClosedOperation {

@@ -12,23 +12,26 @@ use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard, Wor
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, Payload};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Beat, BeatOutcome, GrantedTask, RunHead, Store, StoreError};
+use fulcrum_core::store::{Beat, BeatOutcome, RunHead, Store, StoreError};
 use fulcrum_core::time::Millis;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::catalog::{Catalog, Source};
 use super::delivery::{Delivery, deliveries};
-use super::dispatch::Poll;
+use super::dispatch::hall::{Hall, Turned};
+use super::dispatch::poll::{Parcel, Poll};
 use super::item::{Accepted, LaneError, PendingRequest};
 use super::load::load;
-use super::recent::RecentGrants;
 use super::router::Router;
 use super::token::LeaseToken;
-use super::watch::{Seen, WatchHub};
+use super::watch::{Closed, Seen, WatchHub};
 use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
+
+/// A lease call waits at least so long, for a claim to be made on its behalf.
+const LEASE_WAIT_MIN: Duration = Duration::from_millis(50);
 
 /// The running engine. Shared by every service behind an `Arc`.
 #[derive(Debug)]
@@ -43,10 +46,8 @@ pub struct Engine<S, C> {
     pub hub: WatchHub,
     /// The database's clock.
     pub clock: Arc<DatabaseClock>,
-    /// The way to the dispatcher.
-    pub polls: mpsc::Sender<Poll>,
-    /// What each worker was granted last.
-    pub recent: RecentGrants,
+    /// Where lease calls wait.
+    pub hall: Hall,
     /// How long a lease lasts.
     pub lease: Millis,
     /// Limits in force.
@@ -147,6 +148,14 @@ pub enum Started {
     Earlier(RunId),
 }
 
+/// A started run and its changes.
+#[derive(Debug)]
+pub struct Followed {
+    /// The run.
+    pub started: Started,
+    changes: watch::Receiver<Seen>,
+}
+
 impl Started {
     /// The run.
     #[must_use]
@@ -196,13 +205,50 @@ impl<S: Store, C: Source> Engine<S, C> {
 
     /// Starts a root run, or finds the one that the same request or key started before.
     pub async fn start(&self, request: StartRequest) -> Result<Started, EngineError> {
-        let shard = self.shard_for(&request)?;
+        let run = self.new_run(&request)?;
+        self.start_as(run, request).await
+    }
+
+    /// Starts a root run for somebody who waits for its result: see [`Engine::result`].
+    pub async fn start_followed(&self, request: StartRequest) -> Result<Followed, EngineError> {
+        let run = self.new_run(&request)?;
+        // Before the start: nothing that happens to it is missed.
+        let changes = self.hub.watch(run);
+        let started = self.start_as(run, request).await?;
+        Ok(Followed { started, changes })
+    }
+
+    /// Waits until a started run is closed, at most `wait`. Gives the closed run if it closed in this controller; anybody
+    /// else's has to be read.
+    pub async fn result(&self, followed: Followed, wait: Duration) -> Option<Arc<Closed>> {
+        let mut changes = followed.changes;
+        match followed.started {
+            Started::Now(_) => {
+                let closed = changes.wait_for(|seen| seen.status.is_closed());
+                let seen = tokio::time::timeout(wait, closed).await.ok()?.ok()?;
+                seen.closed.clone()
+            }
+            Started::Earlier(run) => {
+                self.closed(run, wait).await;
+                None
+            }
+        }
+    }
+
+    fn new_run(&self, request: &StartRequest) -> Result<RunId, EngineError> {
         let random = u64::from_be_bytes(
             self.block()?[..8]
                 .try_into()
                 .expect("eight of thirty-two bytes"),
         );
-        let run = RunId::new(self.clock.now(), shard, random);
+        Ok(RunId::new(
+            self.clock.now(),
+            self.shard_for(request)?,
+            random,
+        ))
+    }
+
+    async fn start_as(&self, run: RunId, request: StartRequest) -> Result<Started, EngineError> {
         let new_payload = match request.input {
             Some(input) => Some(self.namer(run)?.name(input)?),
             None => None,
@@ -229,9 +275,13 @@ impl<S: Store, C: Source> Engine<S, C> {
         };
         let pending = request
             .request
-            .map(|client| pending(request.namespace, shard, client));
-        match self.submit(command, run, pending).await {
-            Ok(_) => Ok(Started::Now(run)),
+            .map(|client| pending(request.namespace, run.shard(), client));
+        // A repeated request is found by the commit: looking first would cost every start a query.
+        match self.send(command, run, pending).await {
+            // The id is fresh: who exists under it is this very start, committed by an attempt whose answer was lost.
+            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::AlreadyStarted(_)))) => {
+                Ok(Started::Now(run))
+            }
             Err(EngineError::Lane(LaneError::Duplicate(record))) => {
                 Ok(Started::Earlier(record.run))
             }
@@ -295,7 +345,7 @@ impl<S: Store, C: Source> Engine<S, C> {
     /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
     pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
         if let Some(granted) = self
-            .recent
+            .hall
             .repeated(call.worker, &call.call_id, self.clock.now())
         {
             return self.delivered(granted).await;
@@ -309,25 +359,33 @@ impl<S: Store, C: Source> Engine<S, C> {
             namespace: call.namespace,
             capabilities: call.capabilities,
             slots: call.slots.min(self.limits.lease_batch_max),
-            deadline: Instant::now() + call.wait,
+            call_id: call.call_id,
+            deadline: Instant::now() + call.wait.max(LEASE_WAIT_MIN),
             reply,
         };
-        self.polls.try_send(poll).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => LaneError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => LaneError::Draining,
+        self.hall.park(poll).map_err(|turned| match turned {
+            Turned::Full => LaneError::Overloaded,
+            Turned::Closed => LaneError::Draining,
         })?;
-        let granted = granted.await.unwrap_or_default();
-        self.recent.remember(call.worker, call.call_id, &granted);
-        self.delivered(granted).await
+        self.delivered(granted.await.unwrap_or_default()).await
     }
 
     /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out.
-    async fn delivered(&self, granted: Vec<GrantedTask>) -> Result<Vec<Delivery>, EngineError> {
-        let deliveries = deliveries(self.store.as_ref(), granted).await?;
+    async fn delivered(&self, granted: Vec<Parcel>) -> Result<Vec<Delivery>, EngineError> {
+        let mut ready = Vec::with_capacity(granted.len());
+        let mut unread = Vec::new();
+        for Parcel { task, input } in granted {
+            match input {
+                Some(input) => ready.push(Delivery::at_hand(task, input)),
+                None => unread.push(task),
+            }
+        }
+        let deliveries = deliveries(self.store.as_ref(), unread).await?;
         for spoiled in deliveries.spoiled {
             spoiled.give_up(&self.router).await;
         }
-        Ok(deliveries.ready)
+        ready.extend(deliveries.ready);
+        Ok(ready)
     }
 
     /// Extends leases, in order of `tokens`.
@@ -476,6 +534,15 @@ impl<S: Store, C: Source> Engine<S, C> {
             // Answered before: a closed run must not turn a repeated call into an error.
             return Err(replay(record, pending));
         }
+        self.send(command, root, pending).await
+    }
+
+    async fn send(
+        &self,
+        command: Command,
+        root: RunId,
+        pending: Option<PendingRequest>,
+    ) -> Result<Accepted, EngineError> {
         match self.router.submit(command, root, pending.clone()).await {
             Err(LaneError::Duplicate(record)) => match pending {
                 Some(pending) => Err(replay(*record, &pending)),

@@ -10,9 +10,9 @@ use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::store::{
-    Commit, CommitOutcome, FlushReport, Folded, JoinKey, RunHead, Store, StoreError,
+    Commit, CommitOutcome, FlushReport, Folded, GrantedTask, JoinKey, Store, StoreError,
 };
-use fulcrum_core::task::TaskOp;
+use fulcrum_core::time::Millis;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use super::cache::{CachedRun, RunCache};
 use super::catalog::{Catalog, Source};
-use super::dispatch::Waker;
+use super::dispatch::hall::Hall;
+use super::hand_off::{self, HandOffs};
 use super::item::{Item, LaneError};
 use super::load::load;
 use super::reaper::Reassertion;
@@ -45,9 +46,14 @@ pub struct LaneOptions {
     pub conflicts_max: u8,
     /// Limits handed to the core.
     pub limits: Limits,
+    /// How long a lease lasts that is handed off.
+    pub lease: Millis,
     /// Where commit ids and the core's entropy come from.
     pub entropy: Entropy,
 }
+
+/// The fate of each commit, and what was handed off.
+type Flushed = (Vec<Result<CommitOutcome, StoreError>>, Vec<GrantedTask>);
 
 /// A lane over a store.
 #[derive(Debug)]
@@ -56,7 +62,7 @@ pub struct Lane<S, C> {
     catalog: Arc<Catalog<C>>,
     clock: Arc<DatabaseClock>,
     hub: WatchHub,
-    waker: Waker,
+    hall: Hall,
     reassertion: Reassertion,
     options: LaneOptions,
     cache: RunCache,
@@ -71,7 +77,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         catalog: Arc<Catalog<C>>,
         clock: Arc<DatabaseClock>,
         hub: WatchHub,
-        waker: Waker,
+        hall: Hall,
         reassertion: Reassertion,
         options: LaneOptions,
     ) -> Self {
@@ -81,7 +87,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             catalog,
             clock,
             hub,
-            waker,
+            hall,
             reassertion,
             options,
             cache,
@@ -253,26 +259,24 @@ impl<S: Store, C: Source> Lane<S, C> {
                     run,
                     head,
                     snapshot_seq,
-                }) => {
-                    match self.catalog.plan(run.origin.definition).await? {
-                        Ok(plan) => {
-                            let payloads = BTreeMap::new();
-                            runs.push((
-                                id,
-                                CachedRun {
-                                    run: Arc::new(run),
-                                    head,
-                                    plan,
-                                    snapshot_seq,
-                                    payloads,
-                                },
-                            ));
-                        }
-                        Err(problem) => {
-                            corrupt.insert(id, StoreError::Corrupt { run: id, problem });
-                        }
+                }) => match self.catalog.plan(run.origin.definition).await? {
+                    Ok(plan) => {
+                        let payloads = BTreeMap::new();
+                        runs.push((
+                            id,
+                            CachedRun {
+                                run: Arc::new(run),
+                                head,
+                                plan,
+                                snapshot_seq,
+                                payloads,
+                            },
+                        ));
                     }
-                }
+                    Err(problem) => {
+                        corrupt.insert(id, StoreError::Corrupt { run: id, problem });
+                    }
+                },
                 Err(error) => {
                     corrupt.insert(id, error);
                 }
@@ -325,18 +329,17 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// Commits and acts. Gives back mail to throw away.
-    async fn commit(&mut self, commits: Vec<Commit>, works: Vec<Work>) -> Vec<MailId> {
-        let heads: Vec<(RunHead, Option<u64>)> = commits
-            .iter()
-            .map(|commit| {
-                (
-                    commit.head.clone(),
-                    commit.snapshot.as_ref().map(|_| commit.head.last_seq),
-                )
-            })
-            .collect();
-        let outcomes = match self.flush(commits).await {
-            Ok(outcomes) => outcomes,
+    async fn commit(&mut self, mut commits: Vec<Commit>, works: Vec<Work>) -> Vec<MailId> {
+        let hand_offs = HandOffs::take(
+            &self.hall,
+            &mut commits,
+            self.clock.now(),
+            self.options.lease,
+            &self.options.entropy,
+        );
+        let commits: Arc<[Commit]> = commits.into();
+        let (outcomes, granted) = match self.flush(&commits).await {
+            Ok(flushed) => flushed,
             Err(error) => {
                 for mut work in works {
                     work.fail(&LaneError::Store(error.clone()));
@@ -344,10 +347,12 @@ impl<S: Store, C: Source> Lane<S, C> {
                 return Vec::new();
             }
         };
+        // Workers first: they have something to do.
+        hand_offs.hand(granted, &commits);
         let mut discard = Vec::new();
-        for ((work, (head, snapshot)), outcome) in works.into_iter().zip(heads).zip(outcomes) {
+        for ((work, commit), outcome) in works.into_iter().zip(commits.iter()).zip(outcomes) {
             match outcome {
-                Ok(CommitOutcome::Committed) => discard.extend(self.act(work, head, snapshot)),
+                Ok(CommitOutcome::Committed) => discard.extend(self.act(work, commit)),
                 Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
                 Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
                 Ok(CommitOutcome::Duplicate(record)) => {
@@ -375,21 +380,15 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
-    async fn flush(
-        &mut self,
-        commits: Vec<Commit>,
-    ) -> Result<Vec<Result<CommitOutcome, StoreError>>, StoreError> {
+    async fn flush(&mut self, commits: &Arc<[Commit]>) -> Result<Flushed, StoreError> {
         const RETRIES_MAX: u32 = 3;
         let mut retries = 0;
         loop {
             let sent_at = clock::monotonic();
-            match self.store.flush(commits.clone()).await {
+            match self.store.flush(Arc::clone(commits)).await {
                 Ok(report) => {
-                    return Ok(self
-                        .after_flush(report, sent_at)
-                        .into_iter()
-                        .map(Ok)
-                        .collect());
+                    let (outcomes, granted) = self.after_flush(report, sent_at);
+                    return Ok((outcomes.into_iter().map(Ok).collect(), granted));
                 }
                 Err(StoreError::Retry(reason)) if retries < RETRIES_MAX => {
                     retries += 1;
@@ -397,23 +396,33 @@ impl<S: Store, C: Source> Lane<S, C> {
                 }
                 Err(StoreError::Refused(reason)) if commits.len() > 1 => {
                     tracing::warn!(%reason, commits = commits.len(), "flush refused; committing one by one");
-                    let mut outcomes = Vec::with_capacity(commits.len());
-                    for commit in commits {
-                        let sent_at = clock::monotonic();
-                        let outcome = self.store.flush(vec![commit]).await;
-                        outcomes.push(outcome.map(|report| {
-                            let mut alone = self.after_flush(report, sent_at);
-                            alone.pop().expect("a flush answers each commit")
-                        }));
-                    }
-                    return Ok(outcomes);
+                    return Ok(self.flush_one_by_one(commits).await);
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn after_flush(&mut self, report: FlushReport, sent_at: Instant) -> Vec<CommitOutcome> {
+    async fn flush_one_by_one(&mut self, commits: &[Commit]) -> Flushed {
+        let mut outcomes = Vec::with_capacity(commits.len());
+        let mut granted = Vec::new();
+        for commit in commits {
+            let sent_at = clock::monotonic();
+            let outcome = self.store.flush([commit.clone()]).await;
+            outcomes.push(outcome.map(|report| {
+                let (mut alone, of_this) = self.after_flush(report, sent_at);
+                granted.extend(of_this);
+                alone.pop().expect("a flush answers each commit")
+            }));
+        }
+        (outcomes, granted)
+    }
+
+    fn after_flush(
+        &mut self,
+        report: FlushReport,
+        sent_at: Instant,
+    ) -> (Vec<CommitOutcome>, Vec<GrantedTask>) {
         let received_at = clock::monotonic();
         if let Some(jump) = self
             .clock
@@ -428,40 +437,37 @@ impl<S: Store, C: Source> Lane<S, C> {
         for mail in report.join_mail {
             self.follow_up(&mail);
         }
-        report.outcomes
+        (report.outcomes, report.granted)
     }
 
-    /// After the commit: wake polls, deliver mail, tell watchers, answer callers, keep the run.
-    fn act(&mut self, mut work: Work, head: RunHead, snapshot: Option<u64>) -> Vec<MailId> {
+    /// After the commit: leave tasks to claims, deliver mail, tell watchers, answer callers, keep the run.
+    fn act(&mut self, mut work: Work, commit: &Commit) -> Vec<MailId> {
+        let head = &commit.head;
         let run = head.run;
-        let mut snapshot_seq = 0;
-        let mut mail: Vec<Mail> = Vec::new();
-        if let Some(outcome) = work.outcome() {
-            for op in outcome.merged.tasks() {
-                match op {
-                    TaskOp::Create(task) => self.waker.ready(task.ready_at),
-                    TaskOp::Release { ready_at, .. } => self.waker.ready(*ready_at),
-                    TaskOp::Resume { .. } => self.waker.ready(self.clock.now()),
-                    TaskOp::Park { .. } | TaskOp::Remove { .. } => {}
-                }
-            }
-            mail.extend(outcome.merged.mail().iter().cloned());
-            snapshot_seq = snapshot.unwrap_or_else(|| outcome.before.map_or(0, |(_, seq)| seq));
-        }
-        for mail in &mail {
+        hand_off::announce(&self.hall, commit, self.clock.now());
+        let snapshot_seq = match &commit.snapshot {
+            Some(_) => head.last_seq,
+            None => work.snapshot_seq(),
+        };
+        for mail in &commit.mail {
             self.follow_up(mail);
         }
+        let closed = head.status.is_closed();
         self.hub.publish(
             run,
             Seen {
                 version: head.version,
                 status: head.status,
+                closed: if closed && self.hub.is_watched(run) {
+                    work.closed(commit)
+                } else {
+                    None
+                },
             },
         );
-        let closed = head.status.is_closed();
         // The version was what the decisions were made on, so the refusals beside them stand too.
         let discard = work.refuse();
-        let cached = work.settle(head, snapshot_seq);
+        let cached = work.settle(head.clone(), snapshot_seq);
         if !closed {
             self.keep(run, cached);
         }

@@ -70,6 +70,7 @@ impl<S: Store, C: Source> Loop for Refresh<S, C> {
                     Seen {
                         version: head.version,
                         status: head.status,
+                        closed: None,
                     },
                 );
             }

@@ -3,7 +3,7 @@
 //! Commands for a run go to the *lane* of its root ([`router`]), where one task decides everything that waits for a
 //! run in sequence and commits many runs in one transaction ([`lane`], [`work`], [`assemble`]). Batching is natural:
 //! what queued while the last flush was in flight is the next batch; there is no timer. After the commit, callers are
-//! answered, watchers told ([`watch`]), parked polls woken ([`dispatch`]) and mail delivered to the same lane.
+//! answered, watchers told ([`watch`]), tasks handed to parked calls ([`dispatch`]) and mail delivered to the same lane.
 //!
 //! [`reaper`], [`timers`] and [`mailroom`] are the backstops: they find what is due in the database and turn it into
 //! ordinary commands, so recovery is the normal path run again. Nothing here is a leader; any number of controllers
@@ -14,6 +14,7 @@ pub mod cache;
 pub mod catalog;
 pub mod delivery;
 pub mod dispatch;
+mod hand_off;
 pub mod handle;
 pub mod item;
 pub mod lane;

@@ -9,13 +9,13 @@ use fulcrum_core::time::Millis;
 use tokio::sync::mpsc;
 
 use super::catalog::{Catalog, Source};
-use super::dispatch::{Dispatcher, Waker};
+use super::dispatch::claimer::Claimer;
+use super::dispatch::hall::Hall;
 use super::handle::Engine;
 use super::lane::{Lane, LaneOptions};
 use super::loops::{Deliver, Fire, Reap, Refresh};
 use super::mailroom::Mailroom;
 use super::reaper::{Reaper, Reassertion};
-use super::recent::RecentGrants;
 use super::router::Router;
 use super::timers::Timers;
 use super::watch::WatchHub;
@@ -27,8 +27,6 @@ use crate::shutdown::{Stage, Tasks};
 
 /// Plans kept in memory.
 const PLANS_MAX: usize = 1_024;
-/// Polls that may wait for the dispatcher to look at them.
-const POLLS_QUEUED_MAX: usize = 8_192;
 /// Rows that one sweep of a loop takes.
 const SWEEP_ROWS_MAX: u32 = 256;
 /// Races that one command may lose before it is refused.
@@ -63,7 +61,7 @@ pub fn start<S: Store, C: Source>(
 ) -> Arc<Engine<S, C>> {
     let catalog = Arc::new(Catalog::new(source, PLANS_MAX));
     let hub = WatchHub::default();
-    let waker = Waker::default();
+    let hall = Hall::default();
     let lease = &options.lease;
     let reassertion = Reassertion::new(
         Duration::from_millis(lease.reassert_ms),
@@ -76,6 +74,7 @@ pub fn start<S: Store, C: Source>(
         backlog_items_max: BACKLOG_ITEMS_MAX,
         conflicts_max: CONFLICTS_MAX,
         limits: options.limits,
+        lease: Millis(options.lease.ttl_ms),
         entropy: options.entropy.clone(),
     };
     let lanes = (0..options.lanes.count.max(1)).map(|_| {
@@ -85,7 +84,7 @@ pub fn start<S: Store, C: Source>(
             Arc::clone(&catalog),
             Arc::clone(&clock),
             hub.clone(),
-            waker.clone(),
+            hall.clone(),
             reassertion.clone(),
             lane_options.clone(),
         );
@@ -98,19 +97,17 @@ pub fn start<S: Store, C: Source>(
     });
     let router = Router::new(lanes.collect());
     let lease = Millis(options.lease.ttl_ms);
-    let (polls, arrivals) = mpsc::channel(POLLS_QUEUED_MAX);
-    let backstop = Duration::from_millis(options.loops.tick_ms);
-    let dispatcher = Dispatcher::new(
+    let claimer = Claimer::new(
         Arc::clone(&store),
         Arc::clone(&clock),
-        waker,
+        hall.clone(),
         lease,
-        backstop,
+        Duration::from_millis(options.loops.tick_ms),
     );
     tasks.spawn(
         Stage::Polls,
-        "dispatcher",
-        dispatcher.run(arrivals, tasks.begins(Stage::Polls)),
+        "claimer",
+        claimer.run(tasks.begins(Stage::Polls)),
     );
 
     let pace = |ms: u64| Pace {
@@ -180,8 +177,7 @@ pub fn start<S: Store, C: Source>(
         router,
         hub,
         clock,
-        polls,
-        recent: RecentGrants::default(),
+        hall,
         lease,
         limits: options.limits,
         entropy: options.entropy.clone(),

@@ -3,17 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fulcrum_core::ids::RunId;
-use fulcrum_core::store::RunStatus;
+use fulcrum_core::ids::{PayloadId, RunId};
+use fulcrum_core::payload::Payload;
+use fulcrum_core::run::Run;
+use fulcrum_core::store::{RunHead, RunStatus};
 use tokio::sync::watch;
 
 /// What watchers see of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Seen {
     /// The run's version; 0 before anything is known.
     pub version: u64,
     /// Its status.
     pub status: RunStatus,
+    /// The closed run, where it closed here: who waits for its result needs no query.
+    pub closed: Option<Arc<Closed>>,
+}
+
+/// A run as it closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// The fold.
+    pub run: Arc<Run>,
+    /// The row.
+    pub head: RunHead,
+    /// Payloads that the closing commit wrote.
+    pub payloads: BTreeMap<PayloadId, Payload>,
 }
 
 /// The watched runs. Cheap to clone.
@@ -31,9 +46,16 @@ impl WatchHub {
             watch::Sender::new(Seen {
                 version: 0,
                 status: RunStatus::Running,
+                closed: None,
             })
         });
         sender.subscribe()
+    }
+
+    /// Does anybody watch this run?
+    #[must_use]
+    pub fn is_watched(&self, run: RunId) -> bool {
+        self.lock().contains_key(&run)
     }
 
     /// Tells watchers, if there are any. Versions only rise.
@@ -83,6 +105,7 @@ mod tests {
             Seen {
                 version: 3,
                 status: RunStatus::Completed,
+                closed: None,
             },
         );
         hub.publish(
@@ -90,15 +113,11 @@ mod tests {
             Seen {
                 version: 2,
                 status: RunStatus::Running,
+                closed: None,
             },
         );
-        assert_eq!(
-            *receiver.borrow(),
-            Seen {
-                version: 3,
-                status: RunStatus::Completed
-            }
-        );
+        let seen = receiver.borrow();
+        assert_eq!((seen.version, seen.status), (3, RunStatus::Completed));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, T
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{RunHead, StoreError};
+use fulcrum_core::store::{Commit, RunHead, StoreError};
 use fulcrum_core::task::Lease;
 use fulcrum_core::time::Timestamp;
 
@@ -19,6 +19,7 @@ use super::assemble::Merged;
 use super::cache::CachedRun;
 use super::catalog::Contracts;
 use super::item::{Accepted, Item, LaneError};
+use super::watch::Closed;
 use crate::entropy::Entropy;
 
 /// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
@@ -309,6 +310,12 @@ impl Work {
         })
     }
 
+    /// `seq` of the newest snapshot before this batch; 0 if there is none.
+    #[must_use]
+    pub fn snapshot_seq(&self) -> u64 {
+        self.base.as_ref().map_or(0, |(_, seq)| *seq)
+    }
+
     /// The root of the run's family.
     #[must_use]
     pub fn root(&self) -> RunId {
@@ -346,6 +353,19 @@ impl Work {
             }
         }
         kept
+    }
+
+    /// The run as the commit closed it, for those who wait for its result.
+    #[must_use]
+    pub fn closed(&self, commit: &Commit) -> Option<Arc<Closed>> {
+        let payloads = commit.payloads.iter();
+        Some(Arc::new(Closed {
+            run: Arc::clone(self.state.as_ref()?),
+            head: commit.head.clone(),
+            payloads: payloads
+                .map(|new| (new.reference.id, new.payload.clone()))
+                .collect(),
+        }))
     }
 
     /// The commit went through: answers everybody and gives back the run for the cache.

@@ -1,5 +1,7 @@
 //! The store in Postgres: the core's trait, and doors to the other topics.
 
+use std::sync::Arc;
+
 use fulcrum_core::decide::JoinOutputs;
 use fulcrum_core::decide::command::Mail;
 use fulcrum_core::ids::{MailId, NamespaceId, RunId, TimerId};
@@ -44,7 +46,11 @@ impl PgStore {
 }
 
 impl Store for PgStore {
-    async fn flush(&self, batch: Vec<Commit>) -> Result<FlushReport, StoreError> {
+    async fn flush(
+        &self,
+        batch: impl Into<Arc<[Commit]>> + Send,
+    ) -> Result<FlushReport, StoreError> {
+        let batch = batch.into();
         let pool = self.pools.request.clone();
         unit(async move { flush::flush(&pool, &batch).await }).await
     }

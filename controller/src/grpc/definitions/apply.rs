@@ -51,7 +51,11 @@ impl Definitions {
             let answer = done(applied, told).ok()?;
             Some(answer.encode_to_vec())
         });
-        match self.store.definitions().apply(new, once).await? {
+        let (id, workflow) = (namespace.id, new.workflow.clone());
+        let answered = self.store.definitions().apply(new, once).await?;
+        // A start that comes after this answer gets this version.
+        self.engine.catalog.forget(id, &workflow);
+        match answered {
             Answered::Now(applied) => done(&applied, diagnostics),
             Answered::Before(answer) => request::replay(&answer),
             Answered::Reused => Err(request::reused(&request.request_id)),

@@ -1,6 +1,7 @@
 //! One run: as it is now, and again whenever it changed.
 
 use fulcrum_core::ids::{RunId, TaskId};
+use fulcrum_core::payload::Payload;
 use fulcrum_core::run::Run;
 use fulcrum_core::store::Store;
 use fulcrum_proto::workflow::v1 as wire;
@@ -9,6 +10,7 @@ use tonic::Status;
 
 use super::Runs;
 use super::service::detail;
+use crate::engine::watch::Closed;
 use crate::grpc::convert::run::{self as convert, Detail};
 use crate::grpc::convert::step::{self, Standings};
 use crate::identity::registry::Namespace;
@@ -80,6 +82,34 @@ impl Runs {
             &payloads,
             &standings,
             plan.as_deref(),
+        ))
+    }
+
+    /// A run as it closed here, shown without reading what is at hand: its input from its caller, its output from the
+    /// commit that closed it.
+    pub(super) async fn show_closed(
+        &self,
+        namespace: &Namespace,
+        closed: &Closed,
+        input: Option<Payload>,
+    ) -> Result<wire::Run, Fault> {
+        let mut payloads = closed.payloads.clone();
+        if let (Some(reference), Some(input)) = (closed.run.origin.input, input) {
+            payloads.insert(reference.id, input);
+        }
+        let mut unread = convert::references(&closed.run, Detail::Brief);
+        unread.retain(|reference| !payloads.contains_key(&reference.id));
+        if !unread.is_empty() {
+            let read = self.store.payloads(&unread).await?;
+            payloads.extend(read.into_iter().map(|new| (new.reference.id, new.payload)));
+        }
+        Ok(convert::run(
+            namespace.name.as_str(),
+            &closed.run,
+            &closed.head,
+            &payloads,
+            &Standings::default(),
+            None,
         ))
     }
 

@@ -51,20 +51,27 @@ impl Runs {
         let spec = request
             .spec
             .ok_or_else(|| Fault::field("spec", "is missing"))?;
-        let started = self
-            .start_one(caller, &namespace, "spec", spec, client)
+        let (request, keyed) = self
+            .prepare(caller, &namespace, "spec", spec, client)
             .await?;
-        if !wait.is_zero() {
-            tokio::select! {
-                () = self.engine.closed(started.run(), wait) => {}
-                () = self.polls_end.cancelled() => {}
-            }
+        if wait.is_zero() {
+            let started = self.started(&namespace, request, keyed).await?;
+            let run = self.show(&namespace, started.run(), Detail::Brief).await?;
+            return Ok(answer(started, run));
         }
-        let run = self.show(&namespace, started.run(), Detail::Brief).await?;
-        Ok(wire::StartRunResponse {
-            run: Some(run),
-            created: matches!(started, Started::Now(_)),
-        })
+        let input = request.input.clone();
+        let followed = self.engine.start_followed(request).await?;
+        let started = followed.started;
+        self.agreed(&namespace, started, keyed).await?;
+        let closed = tokio::select! {
+            closed = self.engine.result(followed, wait) => closed,
+            () = self.polls_end.cancelled() => None,
+        };
+        let run = match closed {
+            Some(closed) => self.show_closed(&namespace, &closed, input).await?,
+            None => self.show(&namespace, started.run(), Detail::Brief).await?,
+        };
+        Ok(answer(started, run))
     }
 
     pub(super) async fn batch_start(
@@ -123,18 +130,45 @@ impl Runs {
         spec: wire::RunSpec,
         client: Option<ClientRequest>,
     ) -> Result<Started, Fault> {
-        self.start_one(caller, namespace, &format!("specs[{item}]"), spec, client)
-            .await
+        let field = format!("specs[{item}]");
+        let (request, keyed) = self
+            .prepare(caller, namespace, &field, spec, client)
+            .await?;
+        self.started(namespace, request, keyed).await
     }
 
-    async fn start_one(
+    async fn started(
+        &self,
+        namespace: &Namespace,
+        request: StartRequest,
+        keyed: Option<Keyed>,
+    ) -> Result<Started, Fault> {
+        let started = self.engine.start(request).await?;
+        self.agreed(namespace, started, keyed).await?;
+        Ok(started)
+    }
+
+    /// Is the run that was found what was asked for?
+    async fn agreed(
+        &self,
+        namespace: &Namespace,
+        started: Started,
+        keyed: Option<Keyed>,
+    ) -> Result<(), Fault> {
+        match (started, keyed) {
+            (Started::Earlier(run), Some(keyed)) => self.same(namespace, run, &keyed).await,
+            (Started::Earlier(_) | Started::Now(_), _) => Ok(()),
+        }
+    }
+
+    async fn prepare(
         &self,
         caller: &Caller,
         namespace: &Namespace,
         field: &str,
         spec: wire::RunSpec,
         client: Option<ClientRequest>,
-    ) -> Result<Started, Fault> {
+    ) -> Result<(StartRequest, Option<Keyed>), Fault> {
         use wire::run_spec::Definition;
         if spec.idempotency_key.len() > KEY_BYTES_MAX {
             let problem = format!("must have at most {KEY_BYTES_MAX} bytes");
@@ -146,8 +180,9 @@ impl Runs {
         let (workflow, definition, pinned) = match spec.definition {
             None => return Err(Fault::field(format!("{field}.workflow"), "is missing")),
             Some(Definition::Workflow(name)) => {
-                let hash = definitions
-                    .current_hash(namespace.id, &name)
+                let catalog = &self.engine.catalog;
+                let hash = catalog
+                    .current(namespace.id, &name)
                     .await?
                     .ok_or_else(|| not_found(&name))?;
                 (name, hash, None)
@@ -181,11 +216,7 @@ impl Runs {
             request: client,
             trace: trace::current(),
         };
-        let started = self.engine.start(request).await?;
-        if let (Started::Earlier(run), Some(keyed)) = (started, keyed) {
-            self.same(namespace, run, &keyed).await?;
-        }
-        Ok(started)
+        Ok((request, keyed))
     }
 
     /// Refuses a key that was used for something else: its caller would take another's run for its own.
@@ -223,5 +254,12 @@ impl Runs {
         } else {
             Err(other("input"))
         }
+    }
+}
+
+fn answer(started: Started, run: wire::Run) -> wire::StartRunResponse {
+    wire::StartRunResponse {
+        run: Some(run),
+        created: matches!(started, Started::Now(_)),
     }
 }

@@ -83,8 +83,7 @@ impl<'c> Rows<'c> {
             .sort_by_key(|(commit, _)| (commit.head.shard, commit.head.run));
         // By keys first: a new run waits for the holder of its key.
         rows.new.sort_by(|a, b| key_order(a).cmp(&key_order(b)));
-        rows.removed
-            .sort_by_key(|(task, _)| (task.shard(), *task));
+        rows.removed.sort_by_key(|(task, _)| (task.shard(), *task));
         rows.made
             .sort_by_key(|(new, _)| (new.task.shard(), new.task));
         rows
@@ -125,7 +124,8 @@ fn held(commit: &Commit, task: TaskId) -> Option<Fence> {
 /// Fences that removing a task does not check by itself.
 pub(super) fn other_fences(commit: &Commit) -> impl Iterator<Item = &Fence> {
     commit.fences.iter().filter(|fence| {
-        let removes = |op: &TaskOp| matches!(op, TaskOp::Remove { task } if *task == fence.lease.task);
+        let removes =
+            |op: &TaskOp| matches!(op, TaskOp::Remove { task } if *task == fence.lease.task);
         fence.holder.is_none() || !commit.tasks.iter().any(removes)
     })
 }
@@ -161,7 +161,9 @@ pub(super) async fn write(
         &column(removed, |(task, _)| task.0),
         &column(removed, |(_, fence)| fence.map(|f| long(f.lease.seq))) as _,
         &column(removed, |(_, fence)| fence.map(|f| f.lease.nonce)) as _,
-        &column(removed, |(_, fence)| fence.and_then(|f| f.holder).map(|w| w.0)) as _,
+        &column(removed, |(_, fence)| fence
+            .and_then(|f| f.holder)
+            .map(|w| w.0)) as _,
         &column(requests, |r| shard(r.key.shard)),
         &column(requests, |r| r.namespace.0),
         &column(requests, |r| r.key.id.as_str()) as _,

@@ -51,8 +51,7 @@ impl Holding {
             && self.lease_seq == fence.lease.seq
             && match fence.holder {
                 Some(holder) => {
-                    self.lease_nonce == Some(fence.lease.nonce)
-                        && self.worker == Some(holder)
+                    self.lease_nonce == Some(fence.lease.nonce) && self.worker == Some(holder)
                 }
                 None => self.is_due,
             }

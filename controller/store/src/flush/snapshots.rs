@@ -6,10 +6,7 @@ use sqlx::PgConnection;
 use crate::column::array::{column, long, shard};
 use crate::problem::Problem;
 
-pub(super) async fn put(
-    tx: &mut PgConnection,
-    winners: &[&Commit],
-) -> Result<(), Problem> {
+pub(super) async fn put(tx: &mut PgConnection, winners: &[&Commit]) -> Result<(), Problem> {
     let due: Vec<(&Commit, &Vec<u8>)> = winners
         .iter()
         .filter_map(|commit| Some((*commit, commit.snapshot.as_ref()?)))

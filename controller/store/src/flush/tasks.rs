@@ -47,10 +47,7 @@ pub(super) async fn write(tx: &mut PgConnection, winners: &[&Commit]) -> Result<
     if !sorted.release.is_empty() {
         release(tx, &sorted.release).await?;
     }
-    for (tasks, change) in [
-        (sorted.park, Change::Park),
-        (sorted.resume, Change::Resume),
-    ] {
+    for (tasks, change) in [(sorted.park, Change::Park), (sorted.resume, Change::Resume)] {
         if !tasks.is_empty() {
             change.apply(tx, &tasks).await?;
         }

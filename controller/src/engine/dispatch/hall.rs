@@ -1,0 +1,421 @@
+//! Where lease calls wait, shared by the services that park them, the lanes that hand tasks off and the claimer.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fulcrum_core::ids::{NamespaceId, WorkerId};
+use fulcrum_core::store::claim::CLAIM_ROWS_MAX;
+use fulcrum_core::store::{Beat, ClaimRequest};
+use fulcrum_core::time::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::line::{Line, Lines};
+use super::poll::{Parcel, Poll, fitting};
+use crate::engine::recent::RecentGrants;
+
+/// Calls parked at once; beyond it a call is shed.
+const POLLS_MAX: usize = 8_192;
+/// Future instants remembered; beyond it the backstop finds the task.
+const INSTANTS_MAX: usize = 4_096;
+/// How long a grant whose call has gone waits for the worker's next call.
+const UNDELIVERED_MAX: Duration = Duration::from_secs(2);
+
+/// The claimer looks at calls that wait no longer than this as soon as they come; at others when it wakes.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a call was not parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// As many calls are parked as may be.
+    Full,
+    /// The controller is shutting down.
+    Closed,
+}
+
+/// The parked calls. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Hall {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Rung when a claim may have something to do.
+    bell: Notify,
+    state: Mutex<State>,
+    recent: RecentGrants,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    guests: BTreeMap<WorkerId, Guest>,
+    lines: Lines,
+    /// Tasks that will be ready: when, and in which namespace.
+    instants: BTreeSet<(Timestamp, NamespaceId)>,
+    polls: usize,
+    closed: bool,
+}
+
+/// A worker with parked calls, or with grants that wait for its next one.
+#[derive(Debug, Default)]
+struct Guest {
+    polls: VecDeque<Poll>,
+    /// Slots of the parked calls.
+    slots: u32,
+    /// Of these, slots that a commit or a claim under way has taken.
+    taken: u32,
+    undelivered: Vec<(Instant, Parcel)>,
+}
+
+impl Guest {
+    fn free(&self) -> u32 {
+        self.slots.saturating_sub(self.taken)
+    }
+
+    /// Answers parked calls with what is there to deliver; tells how many calls are gone from the hall.
+    fn serve(&mut self, recent: &RecentGrants) -> usize {
+        let mut gone = 0;
+        while !self.undelivered.is_empty()
+            && let Some(poll) = self.polls.pop_front()
+        {
+            gone += 1;
+            self.slots = self.slots.saturating_sub(poll.slots);
+            if poll.reply.is_closed() {
+                continue;
+            }
+            let parcels = self.undelivered.iter().map(|(_, parcel)| parcel);
+            let rest = self.undelivered.split_off(fitting(parcels, poll.slots));
+            let parcels: Vec<Parcel> = std::mem::replace(&mut self.undelivered, rest)
+                .into_iter()
+                .map(|(_, parcel)| parcel)
+                .collect();
+            // Before the answer: whoever gets it and loses it may ask again at once.
+            recent.remember(poll.worker, &poll.call_id, &parcels);
+            if let Err(parcels) = poll.reply.send(parcels) {
+                recent.forget(poll.worker, &poll.call_id);
+                let now = Instant::now();
+                let back = parcels.into_iter().map(|parcel| (now, parcel));
+                self.undelivered.splice(0..0, back);
+            }
+        }
+        gone
+    }
+}
+
+/// A claim about to be made.
+#[derive(Debug)]
+pub struct Claim {
+    /// Who wants what.
+    pub requests: Vec<ClaimRequest>,
+    marks: BTreeMap<(NamespaceId, String), u64>,
+}
+
+/// Which workers a claim asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Those that wait in a line where something is pending.
+    Pending,
+    /// All, with half of their slots: what other controllers made is in no line of ours.
+    Everywhere,
+}
+
+impl Hall {
+    /// Parks a call, or answers it at once with grants that wait for its worker.
+    pub fn park(&self, poll: Poll) -> Result<(), Turned> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return Err(Turned::Closed);
+        }
+        if state.polls >= POLLS_MAX {
+            return Err(Turned::Full);
+        }
+        let (worker, namespace) = (poll.worker, poll.namespace);
+        let mut ring = poll.deadline < Instant::now() + SHORT_WAIT;
+        for capability in &poll.capabilities {
+            let line = state.lines.entry(namespace, capability);
+            if !line.waiting.contains(&worker) {
+                line.waiting.push_back(worker);
+            }
+            ring |= line.is_pending();
+        }
+        let guest = state.guests.entry(worker).or_default();
+        guest.slots = guest.slots.saturating_add(poll.slots);
+        guest.polls.push_back(poll);
+        state.polls = state.polls + 1 - guest.serve(&self.inner.recent);
+        if ring {
+            self.inner.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes a free slot for a task that a commit is about to make. `None` if there is none, or if older tasks wait.
+    /// What was taken is used by [`Hall::hand`] or put back by [`Hall::put_back`].
+    #[must_use]
+    pub fn take(&self, namespace: NamespaceId, capability: &str) -> Option<WorkerId> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let line = state.lines.get_mut(namespace, capability)?;
+        if !line.is_open() || state.closed {
+            return None;
+        }
+        while let Some(worker) = line.waiting.pop_front() {
+            if let Some(guest) = state.guests.get_mut(&worker)
+                && guest.free() > 0
+            {
+                guest.taken += 1;
+                // Behind the others: workers take turns.
+                line.waiting.push_back(worker);
+                return Some(worker);
+            }
+        }
+        None
+    }
+
+    /// A commit that had taken this slot did not go through.
+    pub fn put_back(&self, worker: WorkerId) {
+        if let Some(guest) = self.lock().guests.get_mut(&worker) {
+            guest.taken = guest.taken.saturating_sub(1);
+        }
+    }
+
+    /// Hands over what a commit leased to slots that it had taken.
+    pub fn hand(&self, parcels: Vec<Parcel>) {
+        if parcels.is_empty() {
+            return;
+        }
+        let mut guard = self.lock();
+        let workers: BTreeSet<WorkerId> = parcels.iter().map(|p| p.task.worker).collect();
+        for parcel in &parcels {
+            if let Some(guest) = guard.guests.get_mut(&parcel.task.worker) {
+                guest.taken = guest.taken.saturating_sub(1);
+            }
+        }
+        guard.deliver(parcels);
+        guard.serve(&workers, &self.inner.recent);
+    }
+
+    /// A task is, or will be, ready in a line and was not handed off.
+    pub fn leave(&self, namespace: NamespaceId, capability: &str) {
+        if let Some(line) = self.lock().lines.get_mut(namespace, capability) {
+            line.leave();
+            self.inner.bell.notify_one();
+        }
+    }
+
+    /// A task of this namespace will be ready at `at`.
+    pub fn expect(&self, namespace: NamespaceId, at: Timestamp) {
+        let mut state = self.lock();
+        if state.instants.len() < INSTANTS_MAX {
+            state.instants.insert((at, namespace));
+        }
+        drop(state);
+        self.inner.bell.notify_one();
+    }
+
+    /// The grants of this very call that still hold; `None` if the call is new.
+    #[must_use]
+    pub fn repeated(&self, worker: WorkerId, call_id: &str, now: Timestamp) -> Option<Vec<Parcel>> {
+        self.inner.recent.repeated(worker, call_id, now)
+    }
+
+    /// Waits until a claim may have something to do.
+    pub(super) async fn rung(&self) {
+        self.inner.bell.notified().await;
+    }
+
+    /// Tasks whose instant has come go into their lines. Gives the next instant.
+    pub(super) fn turn_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        while let Some((at, namespace)) = state.instants.first().copied() {
+            if at > now {
+                return Some(at);
+            }
+            state.instants.pop_first();
+            state.lines.of_namespace(namespace).for_each(Line::leave);
+        }
+        None
+    }
+
+    /// The claim that is to be made now, if any. Its slots are taken until [`Hall::claimed`].
+    pub(super) fn claim(&self, look: Look) -> Option<Claim> {
+        let mut guard = self.lock();
+        let State { guests, lines, .. } = &mut *guard;
+        let mut claim = Claim {
+            requests: Vec::new(),
+            marks: BTreeMap::new(),
+        };
+        for (worker, guest) in guests.iter_mut() {
+            let Some(poll) = guest.polls.front() else {
+                continue;
+            };
+            let served = poll.capabilities.iter();
+            let served: Vec<&Line> = served
+                .filter_map(|capability| lines.get(poll.namespace, capability))
+                .collect();
+            let pending = served.iter().any(|line| line.is_pending());
+            let slots = if served.iter().any(|line| !line.is_open()) {
+                guest.free()
+            } else if pending || look == Look::Everywhere {
+                // The other half is for hand-offs.
+                guest.free().div_ceil(2)
+            } else {
+                0
+            };
+            if slots == 0 {
+                continue;
+            }
+            for capability in &poll.capabilities {
+                if let Some(line) = lines.get(poll.namespace, capability) {
+                    let key = (poll.namespace, capability.clone());
+                    claim.marks.insert(key, line.mark());
+                }
+            }
+            claim.requests.push(ClaimRequest {
+                worker: *worker,
+                namespace: poll.namespace,
+                capabilities: poll.capabilities.clone(),
+                slots,
+            });
+            guest.taken += slots;
+        }
+        (!claim.requests.is_empty()).then_some(claim)
+    }
+
+    /// What a claim was granted; nothing if it failed, and then no line is called empty.
+    pub(super) fn claimed(&self, claim: &Claim, granted: Option<Vec<Parcel>>) {
+        let mut guard = self.lock();
+        for request in &claim.requests {
+            if let Some(guest) = guard.guests.get_mut(&request.worker) {
+                guest.taken = guest.taken.saturating_sub(request.slots);
+            }
+        }
+        let Some(granted) = granted else { return };
+        let mut per_worker: BTreeMap<WorkerId, u32> = BTreeMap::new();
+        let mut per_line: BTreeMap<(NamespaceId, &str), i64> = BTreeMap::new();
+        for parcel in &granted {
+            let task = &parcel.task;
+            *per_worker.entry(task.worker).or_default() += 1;
+            *per_line
+                .entry((task.namespace, &task.capability))
+                .or_default() += 1;
+        }
+        for request in &claim.requests {
+            if per_worker.get(&request.worker).copied().unwrap_or_default() >= request.slots {
+                continue;
+            }
+            // With slots to spare, it would have taken more.
+            for capability in &request.capabilities {
+                let taken = per_line.get(&(request.namespace, capability.as_str()));
+                let key = (request.namespace, capability.clone());
+                if taken.copied().unwrap_or_default() < CLAIM_ROWS_MAX
+                    && let Some(mark) = claim.marks.get(&key)
+                    && let Some(line) = guard.lines.get_mut(request.namespace, capability)
+                {
+                    line.ends(*mark);
+                }
+            }
+        }
+        let workers = per_worker.into_keys().collect();
+        guard.deliver(granted);
+        guard.serve(&workers, &self.inner.recent);
+        // A line that is still not empty wants the next claim, if slots are left.
+        self.inner.bell.notify_one();
+    }
+
+    /// Answers calls whose time is over and forgets those that have gone. Gives the next deadline, and the grants that
+    /// nobody has fetched in time.
+    pub(super) fn sweep(&self, now: Instant) -> (Option<Instant>, Vec<Beat>) {
+        let mut guard = self.lock();
+        let mut next: Option<Instant> = None;
+        let mut stale = Vec::new();
+        let mut polls = 0;
+        let sooner = |next: &mut Option<Instant>, at: Instant| {
+            *next = Some(next.map_or(at, |next| next.min(at)));
+        };
+        guard.guests.retain(|_, guest| {
+            for poll in std::mem::take(&mut guest.polls) {
+                if poll.reply.is_closed() {
+                    continue;
+                }
+                if poll.deadline <= now {
+                    let _gone = poll.reply.send(Vec::new());
+                } else {
+                    sooner(&mut next, poll.deadline);
+                    guest.polls.push_back(poll);
+                }
+            }
+            guest.slots = guest.polls.iter().map(|poll| poll.slots).sum();
+            polls += guest.polls.len();
+            guest.undelivered.retain(|(since, parcel)| {
+                let keep = *since + UNDELIVERED_MAX > now;
+                if keep {
+                    sooner(&mut next, *since + UNDELIVERED_MAX);
+                } else {
+                    stale.push(beat(parcel));
+                }
+                keep
+            });
+            !guest.polls.is_empty() || !guest.undelivered.is_empty() || guest.taken > 0
+        });
+        guard.polls = polls;
+        (next, stale)
+    }
+
+    /// Ends all waiting: parked calls are answered empty, so that workers go elsewhere at once, and no more are taken.
+    /// Gives the grants that nobody has fetched.
+    pub(super) fn close(&self) -> Vec<Beat> {
+        let mut state = self.lock();
+        state.closed = true;
+        let mut stale = Vec::new();
+        for guest in state.guests.values_mut() {
+            for poll in guest.polls.drain(..) {
+                let _gone = poll.reply.send(Vec::new());
+            }
+            guest.slots = 0;
+            stale.extend(guest.undelivered.drain(..).map(|(_, parcel)| beat(&parcel)));
+        }
+        stale
+    }
+
+    /// Every line may have a backlog: what was known is not known any more.
+    pub(super) fn doubt(&self) {
+        self.lock().lines.all().for_each(Line::leave);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each critical section leaves valid maps behind; at worst a slot stays taken until its call ends.
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deliver(&mut self, parcels: Vec<Parcel>) {
+        let now = Instant::now();
+        for parcel in parcels {
+            let guest = self.guests.entry(parcel.task.worker).or_default();
+            guest.undelivered.push((now, parcel));
+        }
+    }
+
+    fn serve(&mut self, workers: &BTreeSet<WorkerId>, recent: &RecentGrants) {
+        for worker in workers {
+            if let Some(guest) = self.guests.get_mut(worker) {
+                self.polls = self.polls.saturating_sub(guest.serve(recent));
+            }
+        }
+    }
+}
+
+fn beat(parcel: &Parcel) -> Beat {
+    Beat {
+        lease: parcel.task.lease,
+        worker: parcel.task.worker,
+    }
+}

@@ -1,0 +1,53 @@
+//! A parked lease call, and what it is answered with.
+
+use fulcrum_core::ids::{NamespaceId, WorkerId};
+use fulcrum_core::payload::Payload;
+use fulcrum_core::store::GrantedTask;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Bytes of inputs in one answer; the message must have room for journals, too. What is over is kept for the worker's
+/// next call.
+const ANSWER_INPUT_BYTES_MAX: u64 = 6 << 20;
+
+/// A grant on its way to a worker.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// The grant.
+    pub task: GrantedTask,
+    /// Its input, where it was at hand; otherwise it is read.
+    pub input: Option<Payload>,
+}
+
+/// A parked lease call.
+#[derive(Debug)]
+pub struct Poll {
+    /// Who asks, from the certificate.
+    pub worker: WorkerId,
+    /// In which namespace.
+    pub namespace: NamespaceId,
+    /// Capabilities offered and granted.
+    pub capabilities: Vec<String>,
+    /// Free slots.
+    pub slots: u32,
+    /// Names the call, so that it can be repeated; empty if it cannot.
+    pub call_id: String,
+    /// Answered empty at this instant.
+    pub deadline: Instant,
+    /// The answer.
+    pub reply: oneshot::Sender<Vec<Parcel>>,
+}
+
+/// How many of these parcels fit into one answer. The first always does.
+pub(super) fn fitting<'p>(parcels: impl Iterator<Item = &'p Parcel>, slots: u32) -> usize {
+    let mut room = Some(ANSWER_INPUT_BYTES_MAX);
+    let fits = |(n, parcel): &(usize, &Parcel)| {
+        room = room.and_then(|room| room.checked_sub(u64::from(parcel.task.input.bytes)));
+        *n == 0 || room.is_some()
+    };
+    parcels
+        .take(slots as usize)
+        .enumerate()
+        .take_while(fits)
+        .count()
+}
