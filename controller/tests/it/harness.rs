@@ -97,13 +97,18 @@ pub(crate) fn new_authority(seed: u8) -> Authority {
 impl Server {
     /// The main listener.
     pub(crate) async fn main() -> Self {
+        Self::main_within(limits()).await
+    }
+
+    /// The main listener with limits of its own.
+    pub(crate) async fn main_within(limits: ServerLimits) -> Self {
         let roll = Arc::new(Roll::default());
         let clock = Arc::new(DatabaseClock::new(wall(), monotonic()));
         let door = Door::Main {
             roll: Arc::clone(&roll),
             clock,
         };
-        Self::start(door, roll, Duration::from_millis(300), limits()).await
+        Self::start(door, roll, Duration::from_millis(300), limits).await
     }
 
     /// The enrolment listener.
