@@ -136,9 +136,7 @@ impl Hall {
         let mut ring = poll.deadline < Instant::now() + SHORT_WAIT;
         for capability in &poll.capabilities {
             let line = state.lines.entry(namespace, capability);
-            if !line.waiting.contains(&worker) {
-                line.waiting.push_back(worker);
-            }
+            line.wait(worker);
             ring |= line.is_pending();
         }
         let guest = state.guests.entry(worker).or_default();
@@ -288,9 +286,16 @@ impl Hall {
     /// What a claim was granted; nothing if it failed, and then no line is called empty.
     pub(super) fn claimed(&self, claim: &Claim, granted: Option<Vec<Parcel>>) {
         let mut guard = self.lock();
+        let State { guests, lines, .. } = &mut *guard;
         for request in &claim.requests {
-            if let Some(guest) = guard.guests.get_mut(&request.worker) {
+            if let Some(guest) = guests.get_mut(&request.worker) {
                 guest.taken = guest.taken.saturating_sub(request.slots);
+            }
+            // Whoever looked for a slot meanwhile found none and struck the worker off.
+            for capability in &request.capabilities {
+                lines
+                    .entry(request.namespace, capability)
+                    .wait(request.worker);
             }
         }
         let Some(granted) = granted else { return };
@@ -419,3 +424,6 @@ fn beat(parcel: &Parcel) -> Beat {
         worker: parcel.task.worker,
     }
 }
+
+#[cfg(test)]
+mod tests;

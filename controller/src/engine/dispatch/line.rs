@@ -30,6 +30,13 @@ impl Default for Line {
 }
 
 impl Line {
+    /// A worker joins the end of the line, if it is not in it.
+    pub(super) fn wait(&mut self, worker: WorkerId) {
+        if !self.waiting.contains(&worker) {
+            self.waiting.push_back(worker);
+        }
+    }
+
     /// May a new task be handed off without passing older ones?
     pub(super) fn is_open(&self) -> bool {
         self.open

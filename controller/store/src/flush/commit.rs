@@ -130,6 +130,18 @@ pub(super) fn other_fences(commit: &Commit) -> impl Iterator<Item = &Fence> {
     })
 }
 
+/// Does the commit make or remove a task that it fences otherwise? Once the rows are written there is nothing left to
+/// look at: such a commit is judged first.
+pub(super) fn hides_a_fence(commit: &Commit) -> bool {
+    other_fences(commit).any(|fence| {
+        commit.tasks.iter().any(|op| match op {
+            TaskOp::Create(new) => new.task == fence.lease.task,
+            TaskOp::Remove { task } => *task == fence.lease.task,
+            TaskOp::Release { .. } | TaskOp::Park { .. } | TaskOp::Resume { .. } => false,
+        })
+    })
+}
+
 /// Writes a batch. In a transaction of its own this is all there is to it: a batch that does not fit leaves nothing.
 pub(super) async fn write(
     connection: &mut PgConnection,

@@ -92,9 +92,26 @@ async fn unopposed(pool: &PgPool, batch: &[&Commit]) -> Result<Attempt, Problem>
             Err(problem) => Err(problem),
         };
     }
-    let tx = Prelude::Commit.begin(pool).await?;
+    if batch.iter().any(|commit| commit::hides_a_fence(commit)) {
+        return Ok(Attempt::Again);
+    }
+    let mut tx = Prelude::Commit.begin(pool).await?;
+    let Written::All(receipt) = commit::write(&mut tx, batch).await? else {
+        tx.rollback().await?;
+        return Ok(Attempt::Again);
+    };
+    let fenced = batch
+        .iter()
+        .copied()
+        .filter(|commit| commit::other_fences(commit).next().is_some());
+    let tasks = lock::tasks(&mut tx, fenced).await?;
+    let mut fences = batch.iter().flat_map(|commit| commit::other_fences(commit));
+    if !fences.all(|fence| judge::holds(&tasks, fence)) {
+        tx.rollback().await?;
+        return Ok(Attempt::Again);
+    }
     let outcomes = vec![CommitOutcome::Committed; batch.len()];
-    write_all(pool, tx, batch, outcomes).await
+    finish(pool, tx, batch, outcomes, receipt).await
 }
 
 /// Nothing but what one call writes, and safe to be decided again if its answer is lost: a new run exists by then, and
@@ -147,32 +164,21 @@ async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
             granted: Vec::new(),
         }));
     }
-    write_all(pool, tx, &winners, outcomes).await
+    let Written::All(receipt) = commit::write(&mut tx, &winners).await? else {
+        tx.rollback().await?;
+        return Ok(Attempt::Again);
+    };
+    finish(pool, tx, &winners, outcomes, receipt).await
 }
 
-/// Writes and commits; `outcomes` are those of the batch that these are the winners of.
-async fn write_all(
+/// Writes what is rare and commits; `outcomes` are those of the batch that these are the winners of.
+async fn finish(
     pool: &PgPool,
     mut tx: Transaction<'static, Postgres>,
     winners: &[&Commit],
     outcomes: Vec<CommitOutcome>,
+    receipt: Receipt,
 ) -> Result<Attempt, Problem> {
-    let Written::All(receipt) = commit::write(&mut tx, winners).await? else {
-        tx.rollback().await?;
-        return Ok(Attempt::Again);
-    };
-    let fenced = winners
-        .iter()
-        .copied()
-        .filter(|commit| commit::other_fences(commit).next().is_some());
-    let tasks = lock::tasks(&mut tx, fenced).await?;
-    let mut others = winners
-        .iter()
-        .flat_map(|commit| commit::other_fences(commit));
-    if !others.all(|fence| judge::holds(&tasks, fence)) {
-        tx.rollback().await?;
-        return Ok(Attempt::Again);
-    }
     snapshots::put(&mut tx, winners).await?;
     tasks::write(&mut tx, winners).await?;
     messages::write_timers(&mut tx, winners).await?;

@@ -15,6 +15,8 @@ pub(super) enum Operation {
     },
     /// Grants by number, of which some may be long over; `None` is made up.
     Heartbeat(Vec<Option<usize>>),
+    /// Grants by number.
+    GiveBack(Vec<Option<usize>>),
     DiscardMail(Vec<(usize, u64)>),
     DiscardTimers(Vec<(usize, usize)>),
 }
@@ -65,6 +67,8 @@ pub(super) enum TaskPlan {
         age: i64,
         limit: Limit,
         close: Limit,
+        /// The worker that it is handed to.
+        hand: Option<u128>,
     },
     Release {
         age: i64,
@@ -121,9 +125,10 @@ fn limit() -> impl Strategy<Value = Limit> {
 
 fn task() -> impl Strategy<Value = TaskPlan> {
     prop_oneof![
-        4 => (0..3_usize, 0..3_i16, -2..4_i64, limit(), limit()).prop_map(|(capability, priority, age, limit, close)| {
-            TaskPlan::Create { capability, priority, age, limit, close }
-        }),
+        4 => (0..3_usize, 0..3_i16, -2..4_i64, limit(), limit(), prop::option::of(0..3_u128))
+            .prop_map(|(capability, priority, age, limit, close, hand)| {
+                TaskPlan::Create { capability, priority, age, limit, close, hand }
+            }),
         2 => (-1..4_i64, 1..4_u32, 0..3_u16).prop_map(|(age, attempt, crashes)| TaskPlan::Release { age, attempt, crashes }),
         1 => Just(TaskPlan::Park),
         1 => Just(TaskPlan::Resume),
@@ -220,6 +225,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         3 => (prop::collection::vec(claim(), 1..4), any::<bool>())
             .prop_map(|(requests, expired)| Operation::Claim { requests, expired }),
         2 => prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..5).prop_map(Operation::Heartbeat),
+        1 => prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..3).prop_map(Operation::GiveBack),
         1 => some((0..RUNS, 0..3_u64)).prop_map(Operation::DiscardMail),
         1 => some((0..RUNS, 0..2_usize)).prop_map(Operation::DiscardTimers),
     ]

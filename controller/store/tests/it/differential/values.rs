@@ -104,6 +104,7 @@ pub(super) fn task_op(of: RunId, n: usize, plan: &TaskPlan) -> TaskOp {
             age,
             limit,
             close,
+            hand: _,
         } => {
             let mut new = task(of, STEPS[n], CAPABILITIES[*capability]);
             new.priority = *priority;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fulcrum_core::ids::{CommitId, MailId, TimerId};
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, ReviewOp, ReviewRow,
+    Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask, ReviewOp, ReviewRow,
     RunStatus, Store, TimerOp,
 };
 use fulcrum_core::task::{Fence, Lease, TaskOp, TaskState};
@@ -15,7 +15,7 @@ use sqlx::types::Uuid;
 use sqlx::{Executor, PgConnection};
 
 use super::answers::{asked, beaten, granted};
-use super::operations::{CommitPlan, FencePlan, Operation};
+use super::operations::{CommitPlan, FencePlan, Operation, TaskPlan};
 use super::values::{
     STEPS, claim_request, join_op, mail, mail_id, request, review_op, root, run, task_id, task_op,
     timer_id, timer_op,
@@ -58,6 +58,7 @@ impl<'d> World<'d> {
                 let (ours, theirs) = self.commits(plans).await;
                 let expected = self.reference.flush(ours).await.unwrap();
                 let actual = self.database.store.flush(theirs).await.unwrap();
+                self.remember(&expected.granted, &actual.granted);
                 (
                     self.told(expected, |grant| grant.reference),
                     self.told(actual, |grant| grant.postgres),
@@ -72,15 +73,7 @@ impl<'d> World<'d> {
                 };
                 let expected = self.reference.claim(&requests, lease).await.unwrap();
                 let actual = postgres.claim(&requests, lease).await.unwrap();
-                let both = expected
-                    .iter()
-                    .zip(&actual)
-                    .filter(|(ours, theirs)| ours.lease.task == theirs.lease.task);
-                self.grants.extend(both.map(|(ours, theirs)| Grant {
-                    reference: ours.lease,
-                    postgres: theirs.lease,
-                    worker: ours.worker.0.as_u128() - 0xB000,
-                }));
+                self.remember(&expected, &actual);
                 (granted(&expected), granted(&actual))
             }
             Operation::Heartbeat(numbers) => {
@@ -102,6 +95,23 @@ impl<'d> World<'d> {
                     .unwrap();
                 (beaten(&expected), beaten(&actual))
             }
+            Operation::GiveBack(numbers) => {
+                let grants = |lease: fn(&Grant) -> Lease| -> Vec<Beat> {
+                    numbers
+                        .iter()
+                        .map(|number| self.beat(*number, lease))
+                        .collect()
+                };
+                self.reference
+                    .give_back(&grants(|grant| grant.reference))
+                    .await
+                    .unwrap();
+                postgres
+                    .give_back(&grants(|grant| grant.postgres))
+                    .await
+                    .unwrap();
+                Default::default()
+            }
             Operation::DiscardMail(which) => {
                 let ids: Vec<MailId> = which.iter().map(|(to, n)| mail_id(run(*to), *n)).collect();
                 self.reference.discard_mail(&ids).await.unwrap();
@@ -114,6 +124,19 @@ impl<'d> World<'d> {
                 self.reference.discard_timers(&ids).await.unwrap();
                 postgres.discard_timers(&ids).await.unwrap();
                 Default::default()
+            }
+        }
+    }
+
+    fn remember(&mut self, expected: &[GrantedTask], actual: &[GrantedTask]) {
+        for ours in expected {
+            let same = |theirs: &&GrantedTask| ours.lease.task == theirs.lease.task;
+            if let Some(theirs) = actual.iter().find(same) {
+                self.grants.push(Grant {
+                    reference: ours.lease,
+                    postgres: theirs.lease,
+                    worker: ours.worker.0.as_u128() - 0xB000,
+                });
             }
         }
     }
@@ -203,6 +226,22 @@ impl<'d> World<'d> {
             .map(|(n, plan)| (*n, task_op(id, *n, plan)))
             .collect();
         commit.tasks = tasks.into_values().collect();
+        let handed: BTreeMap<usize, Option<u128>> = plan
+            .tasks
+            .iter()
+            .map(|(n, plan)| (*n, handed(plan)))
+            .collect();
+        commit.hand_offs = handed
+            .into_iter()
+            .filter_map(|(n, to)| {
+                Some(HandOff {
+                    task: task_id(id, n),
+                    worker: worker(to?),
+                    nonce: Uuid::from_u128(self.commits << 8 | n as u128),
+                    lease: Millis::from_secs(3600),
+                })
+            })
+            .collect();
         let timers: BTreeMap<usize, TimerOp> = plan
             .timers
             .iter()
@@ -289,7 +328,16 @@ impl<'d> World<'d> {
                 other => format!("{other:?}"),
             })
             .collect();
-        format!("{outcomes:#?}\n{:?}", report.join_mail)
+        let mut grants = report.granted;
+        grants.sort_by_key(|grant| grant.lease.task);
+        format!("{outcomes:#?}\n{:?}\n{}", report.join_mail, granted(&grants))
+    }
+}
+
+fn handed(plan: &TaskPlan) -> Option<u128> {
+    match plan {
+        TaskPlan::Create { hand, .. } => *hand,
+        TaskPlan::Release { .. } | TaskPlan::Park | TaskPlan::Resume | TaskPlan::Remove => None,
     }
 }
 

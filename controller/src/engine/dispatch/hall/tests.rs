@@ -1,0 +1,207 @@
+//! The hall by itself, on paused time.
+
+use fulcrum_core::event::StepKey;
+use fulcrum_core::ids::{RunId, Shard, TaskId};
+use fulcrum_core::payload::PayloadRef;
+use fulcrum_core::store::GrantedTask;
+use fulcrum_core::task::Lease;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::*;
+
+const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(0xA));
+
+fn worker(n: u128) -> WorkerId {
+    WorkerId(Uuid::from_u128(n))
+}
+
+fn poll(n: u128, slots: u32) -> (Poll, oneshot::Receiver<Vec<Parcel>>) {
+    let (reply, answer) = oneshot::channel();
+    let poll = Poll {
+        worker: worker(n),
+        namespace: NAMESPACE,
+        capabilities: vec!["a".to_owned()],
+        slots,
+        call_id: format!("call-{n}"),
+        deadline: Instant::now() + Duration::from_secs(50),
+        reply,
+    };
+    (poll, answer)
+}
+
+fn parcel(n: u128, task: u64) -> Parcel {
+    let run = RunId::new(Timestamp::from_millis(1), Shard(0), task);
+    let step = StepKey::first("a");
+    let task = GrantedTask {
+        lease: Lease {
+            task: TaskId::of_step(run, &step.to_string()),
+            seq: 1,
+            nonce: Uuid::from_u128(7),
+        },
+        worker: worker(n),
+        deadline: Timestamp::from_millis(60_000),
+        granted_at: Timestamp::from_millis(1),
+        ready_at: Timestamp::from_millis(1),
+        namespace: NAMESPACE,
+        run,
+        root: run,
+        step,
+        capability: "a".to_owned(),
+        contract: None,
+        input: PayloadRef {
+            id: fulcrum_core::ids::PayloadId(Uuid::from_u128(u128::from(task))),
+            hash: [0; 32],
+            bytes: 2,
+        },
+        attempt: 1,
+        close_by: None,
+        trace: None,
+    };
+    Parcel { task, input: None }
+}
+
+/// A hall whose line is known to be empty.
+fn open_hall() -> Hall {
+    let hall = Hall::default();
+    let (first, answer) = poll(99, 1);
+    hall.park(first).unwrap();
+    let claim = hall.claim(Look::Pending).expect("nobody has looked yet");
+    hall.claimed(&claim, Some(Vec::new()));
+    drop(answer);
+    hall.sweep(Instant::now());
+    hall
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_handed_off_before_a_claim_has_seen_the_end_of_the_line() {
+    let hall = Hall::default();
+    let (call, _answer) = poll(1, 2);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+    let claim = hall.claim(Look::Pending).unwrap();
+    assert_eq!(claim.requests[0].slots, 2);
+    hall.claimed(&claim, Some(Vec::new()));
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_filled_every_slot_leaves_the_line_pending() {
+    let hall = Hall::default();
+    let (call, answer) = poll(1, 2);
+    hall.park(call).unwrap();
+    let claim = hall.claim(Look::Pending).unwrap();
+    hall.claimed(&claim, Some(vec![parcel(1, 1), parcel(1, 2)]));
+    assert_eq!(answer.await.unwrap().len(), 2);
+    let (call, _answer) = poll(1, 2);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_taken_once_and_comes_back_if_the_commit_fails() {
+    let hall = open_hall();
+    let (call, _answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+    hall.put_back(worker(1));
+    // It left its line when it had nothing to give; its next call brings it back.
+    let (call, _second) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_take_turns() {
+    let hall = open_hall();
+    let (one, _first) = poll(1, 5);
+    let (two, _second) = poll(2, 5);
+    hall.park(one).unwrap();
+    hall.park(two).unwrap();
+    let turns: Vec<_> = (0..4).filter_map(|_| hall.take(NAMESPACE, "a")).collect();
+    assert_eq!(turns, [worker(1), worker(2), worker(1), worker(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_whose_call_has_gone_goes_to_the_next_call() {
+    let hall = open_hall();
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    drop(answer);
+    hall.hand(vec![parcel(1, 1)]);
+    let (next, answer) = poll(1, 1);
+    hall.park(next).unwrap();
+    assert_eq!(answer.await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_nobody_fetches_is_given_back() {
+    let hall = open_hall();
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    drop(answer);
+    hall.hand(vec![parcel(1, 1)]);
+    assert!(hall.sweep(Instant::now()).1.is_empty());
+    tokio::time::advance(UNDELIVERED_MAX).await;
+    let (_, stale) = hall.sweep(Instant::now());
+    assert_eq!(stale.len(), 1);
+    assert_eq!(stale[0].worker, worker(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_call_gets_the_same_grants() {
+    let hall = open_hall();
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.hand(vec![parcel(1, 1)]);
+    let first = answer.await.unwrap();
+    let again = hall
+        .repeated(worker(1), "call-1", Timestamp::from_millis(2))
+        .expect("the call is remembered");
+    assert_eq!(again[0].task, first[0].task);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_left_during_a_claim_is_looked_for_by_the_next_and_blocks_no_hand_off() {
+    let hall = Hall::default();
+    let (call, _answer) = poll(1, 4);
+    hall.park(call).unwrap();
+    let claim = hall.claim(Look::Pending).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+    hall.leave(NAMESPACE, "a");
+    hall.claimed(&claim, Some(Vec::new()));
+    let (again, _second) = poll(1, 4);
+    hall.park(again).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    assert!(hall.claim(Look::Pending).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_becomes_ready_later_opens_a_claim_at_its_instant() {
+    let hall = open_hall();
+    let (call, _answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    hall.expect(NAMESPACE, Timestamp::from_millis(500));
+    assert_eq!(
+        hall.turn_due(Timestamp::from_millis(499)),
+        Some(Timestamp::from_millis(500))
+    );
+    assert!(hall.claim(Look::Pending).is_none());
+    assert_eq!(hall.turn_due(Timestamp::from_millis(500)), None);
+    assert!(hall.claim(Look::Pending).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_hall_answers_everybody_and_takes_nobody() {
+    let hall = open_hall();
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert!(hall.close().is_empty());
+    assert!(answer.await.unwrap().is_empty());
+    let (late, _answer) = poll(2, 1);
+    assert_eq!(hall.park(late), Err(Turned::Closed));
+}
