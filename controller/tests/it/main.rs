@@ -3,6 +3,13 @@
 mod database;
 mod engine;
 mod harness;
+mod health;
+mod installation;
+mod recovery;
+mod repeated;
 mod shutdown;
+mod stack;
+mod standing;
+mod tls;
 mod trust;
 mod whole;
