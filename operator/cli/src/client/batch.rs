@@ -7,6 +7,7 @@ use fulcrum_proto::workflow::v1::batch_start_runs_result::Result as Started;
 use fulcrum_proto::workflow::v1::{BatchStartRunsRequest, ListRunsRequest, RunSpec, RunStatus};
 
 use super::connection::Connection;
+use super::patience::{self, CALLS_MAX};
 use super::refusal::Refusal;
 use super::request_id;
 use crate::error::CliError;
@@ -29,33 +30,71 @@ pub async fn start(
     specs: Vec<RunSpec>,
 ) -> Result<Vec<StartedView>, CliError> {
     let mut results = Vec::with_capacity(specs.len());
-    let mut client = connection.runs();
     let mut specs = specs.into_iter().peekable();
     while specs.peek().is_some() {
         let chunk: Vec<_> = specs.by_ref().take(CHUNK).collect();
-        let asked = chunk.len();
         let request = BatchStartRunsRequest {
             namespace: connection.namespace(),
             specs: chunk,
             request_id: request_id::fresh()?,
         };
-        let answer = client.batch_start_runs(request).await?.into_inner();
-        if answer.results.len() != asked {
-            let detail = format!("{} results for {asked} starts", answer.results.len());
-            return Err(CliError::BadAnswer(detail));
-        }
-        for result in answer.results {
+        for outcome in start_chunk(connection, request).await? {
             let row = results.len() + 1;
-            results.push(match result.result {
-                Some(Started::Started(started)) => StartedView::started(row, &started),
-                Some(Started::Error(error)) => {
-                    StartedView::refused(row, &Refusal::from_item(&error))
-                }
-                None => return Err(CliError::BadAnswer(format!("no result for row {row}"))),
+            results.push(match outcome {
+                Started::Started(started) => StartedView::started(row, &started),
+                Started::Error(error) => StartedView::refused(row, &Refusal::from_item(&error)),
             });
         }
     }
     Ok(results)
+}
+
+/// One call, made again for as long as some of its starts are refused for now: under one request id nothing starts twice.
+async fn start_chunk(
+    connection: &Connection,
+    request: BatchStartRunsRequest,
+) -> Result<Vec<Started>, CliError> {
+    let mut outcomes = send(connection, request.clone()).await?;
+    for call in 1..CALLS_MAX {
+        let Some(pause) = outcomes.iter().filter_map(come_back).max() else {
+            break;
+        };
+        tokio::time::sleep(patience::spread(pause, call)).await;
+        for (first, again) in outcomes
+            .iter_mut()
+            .zip(send(connection, request.clone()).await?)
+        {
+            // What the first call started is told as new: the second one only found it.
+            if matches!(first, Started::Error(_)) {
+                *first = again;
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+async fn send(
+    connection: &Connection,
+    request: BatchStartRunsRequest,
+) -> Result<Vec<Started>, CliError> {
+    let asked = request.specs.len();
+    let answer = connection.runs().batch_start_runs(request).await?;
+    let results = answer.into_inner().results;
+    if results.len() != asked {
+        let detail = format!("{} results for {asked} starts", results.len());
+        return Err(CliError::BadAnswer(detail));
+    }
+    let outcomes = results.into_iter().map(|result| result.result);
+    let outcomes: Option<Vec<Started>> = outcomes.collect();
+    outcomes.ok_or_else(|| CliError::BadAnswer("a start has no result".to_owned()))
+}
+
+/// When a start may be asked for again, if it was refused for now.
+fn come_back(outcome: &Started) -> Option<Duration> {
+    match outcome {
+        Started::Started(_) => None,
+        Started::Error(error) => Refusal::from_item(error).retry_after,
+    }
 }
 
 /// How far a group of runs has come.

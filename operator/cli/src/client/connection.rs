@@ -2,17 +2,22 @@
 
 use fulcrum_proto::admin::v1::capability_service_client::CapabilityServiceClient;
 use fulcrum_proto::admin::v1::identity_service_client::IdentityServiceClient;
+use fulcrum_proto::admin::v1::installation_service_client::InstallationServiceClient;
 use fulcrum_proto::admin::v1::namespace_service_client::NamespaceServiceClient;
 use fulcrum_proto::admin::v1::worker_admin_service_client::WorkerAdminServiceClient;
 use fulcrum_proto::review::v1::review_service_client::ReviewServiceClient;
 use fulcrum_proto::workflow::v1::definition_service_client::DefinitionServiceClient;
 use fulcrum_proto::workflow::v1::run_service_client::RunServiceClient;
 use fulcrum_proto::workflow::v1::timeline_service_client::TimelineServiceClient;
-use fulcrum_sdk::channel::{self, Channel};
-use fulcrum_sdk::{ConnectError, IdentityDir, IdentityError, client};
+use fulcrum_sdk::client::ANSWER_BYTES_MAX;
+use fulcrum_sdk::{ConnectError, IdentityDir, IdentityError, channel};
 
+use super::patience::Patient;
 use crate::context::target::Target;
 use crate::error::CliError;
+
+/// Calls that are refused for now are made again.
+pub type Channel = Patient<channel::Channel>;
 
 /// A connection to the controller, in a namespace. Cheap to clone.
 #[derive(Clone)]
@@ -31,8 +36,9 @@ impl Connection {
             .load()
             .map_err(identity_error)?;
         let channel = Box::pin(channel::connect(&endpoint(&target.address), &identity)).await;
+        let channel = channel.map_err(|error| connect_error(&target.address, &error))?;
         Ok(Self {
-            channel: channel.map_err(|error| connect_error(&target.address, &error))?,
+            channel: Patient::new(channel),
             target,
         })
     }
@@ -52,49 +58,60 @@ impl Connection {
     /// Definitions.
     #[must_use]
     pub fn definitions(&self) -> DefinitionServiceClient<Channel> {
-        client::definitions(self.channel.clone())
+        DefinitionServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Runs.
     #[must_use]
     pub fn runs(&self) -> RunServiceClient<Channel> {
-        client::runs(self.channel.clone())
+        RunServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Timelines.
     #[must_use]
     pub fn timelines(&self) -> TimelineServiceClient<Channel> {
-        client::timelines(self.channel.clone())
+        TimelineServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Reviews.
     #[must_use]
     pub fn reviews(&self) -> ReviewServiceClient<Channel> {
-        client::reviews(self.channel.clone())
+        ReviewServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Workers and join tokens.
     #[must_use]
     pub fn workers(&self) -> WorkerAdminServiceClient<Channel> {
-        client::workers(self.channel.clone())
+        WorkerAdminServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Capabilities.
     #[must_use]
     pub fn capabilities(&self) -> CapabilityServiceClient<Channel> {
-        client::capabilities(self.channel.clone())
+        CapabilityServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Namespaces.
     #[must_use]
     pub fn namespaces(&self) -> NamespaceServiceClient<Channel> {
-        client::namespaces(self.channel.clone())
+        NamespaceServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The installation as a whole.
+    #[must_use]
+    pub fn installation(&self) -> InstallationServiceClient<Channel> {
+        InstallationServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Who the caller is.
     #[must_use]
     pub fn identities(&self) -> IdentityServiceClient<Channel> {
-        client::identities(self.channel.clone())
+        IdentityServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 }
 

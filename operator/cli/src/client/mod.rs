@@ -1,6 +1,7 @@
 //! The operator's end of the contract.
 //!
 //! - [`connection`]: one authenticated channel and the services on it.
+//! - [`patience`]: calls that are refused for now are made again.
 //! - [`refusal`]: a failed call, read once, here.
 //! - [`advice`]: what to do about each reason of refusal.
 //! - [`follow`], [`events`], [`batch`], [`decide`], [`enrolment`]: what takes more than one call.
@@ -13,6 +14,7 @@ pub mod decide;
 pub mod enrolment;
 pub mod events;
 pub mod follow;
+pub mod patience;
 pub mod payload;
 pub mod refusal;
 pub mod request_id;
