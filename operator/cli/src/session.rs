@@ -94,6 +94,18 @@ impl Session {
         Store::find(Places::from_env())
     }
 
+    /// Whether anything at all says which controller to use.
+    ///
+    /// # Errors
+    /// When the contexts cannot be read.
+    pub fn knows_a_controller(&self) -> Result<bool, CliError> {
+        let asked = &self.overrides;
+        if asked.context.is_some() || asked.address.is_some() || asked.identity.is_some() {
+            return Ok(true);
+        }
+        Ok(self.store()?.load()?.current.is_some())
+    }
+
     /// Where to connect, as whom.
     ///
     /// # Errors

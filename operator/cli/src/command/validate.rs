@@ -1,10 +1,13 @@
 //! `fulcrum validate`
 
 use clap::Args;
-use fulcrum_proto::workflow::v1::{SourceFormat, ValidateDefinitionRequest};
+use fulcrum_proto::workflow::v1::{
+    SourceFormat, ValidateDefinitionRequest, ValidateDefinitionResponse,
+};
 use serde::Serialize;
 
 use super::source::Source;
+use crate::client::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Format;
@@ -20,6 +23,7 @@ use crate::view::run::short;
 #[command(after_long_help = "\
 Examples:
   fulcrum validate onboarding.yaml
+  fulcrum validate --local onboarding.yaml
   fulcrum validate --allow-unregistered workflows/*.yaml
   cat onboarding.yaml | fulcrum validate -")]
 pub struct Validate {
@@ -30,6 +34,11 @@ pub struct Validate {
     /// Accept capabilities that no worker has registered yet
     #[arg(long)]
     allow_unregistered: bool,
+
+    /// Check on this machine, without looking up capabilities and workflows; so it is done too when no controller is
+    /// known
+    #[arg(long)]
+    local: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,21 +48,20 @@ struct Report {
     diagnostics: Vec<DiagnosticView>,
 }
 
+/// Who checks.
+enum Checker {
+    Controller(Box<Connection>),
+    Here,
+}
+
 impl Validate {
     pub(crate) async fn run(self, session: &Session) -> Result<Exit, CliError> {
-        let connection = session.connect().await?;
-        let mut client = connection.definitions();
+        let checker = self.checker(session).await?;
         let mut exit = Exit::Ok;
         let mut reports = Vec::new();
         for file in &self.files {
             let source = Source::read(file)?;
-            let request = ValidateDefinitionRequest {
-                namespace: connection.namespace(),
-                source: source.text.clone().into_bytes().into(),
-                format: SourceFormat::Unspecified.into(),
-                allow_unregistered: self.allow_unregistered,
-            };
-            let answer = client.validate_definition(request).await?.into_inner();
+            let answer = self.check(&checker, &source).await?;
             let findings = source.report(session, &answer.diagnostics);
             if findings.errors > 0 {
                 exit = Exit::Usage;
@@ -77,4 +85,49 @@ impl Validate {
         }
         Ok(exit)
     }
+
+    async fn checker(&self, session: &Session) -> Result<Checker, CliError> {
+        if self.local {
+            return Ok(Checker::Here);
+        }
+        if cfg!(feature = "dev") && !session.knows_a_controller()? {
+            session.notice().say(
+                "no controller is known: checked here, without looking up capabilities and workflows",
+            );
+            return Ok(Checker::Here);
+        }
+        Ok(Checker::Controller(Box::new(session.connect().await?)))
+    }
+
+    async fn check(
+        &self,
+        checker: &Checker,
+        source: &Source,
+    ) -> Result<ValidateDefinitionResponse, CliError> {
+        let connection = match checker {
+            Checker::Here => return here(&source.text),
+            Checker::Controller(connection) => connection,
+        };
+        let request = ValidateDefinitionRequest {
+            namespace: connection.namespace(),
+            source: source.text.clone().into_bytes().into(),
+            format: SourceFormat::Unspecified.into(),
+            allow_unregistered: self.allow_unregistered,
+        };
+        let mut client = connection.definitions();
+        Ok(client.validate_definition(request).await?.into_inner())
+    }
+}
+
+#[cfg(feature = "dev")]
+fn here(text: &str) -> Result<ValidateDefinitionResponse, CliError> {
+    Ok(super::check_here::check(text))
+}
+
+#[cfg(not(feature = "dev"))]
+fn here(_: &str) -> Result<ValidateDefinitionResponse, CliError> {
+    Err(CliError::usage(
+        "this build is a client only: it cannot check definitions by itself",
+        "name a controller that does: `fulcrum context add NAME --token …`",
+    ))
 }

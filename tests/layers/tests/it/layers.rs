@@ -16,11 +16,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fulcrum-sdk", &["fulcrum-proto"]),
     ("fulcrum-adapters", &["fulcrum-sdk"]),
     ("fulcrum-executor", &["fulcrum-sdk", "fulcrum-adapters"]),
-    // Its commands use the contract; `fulcrum dev` alone links the servers it starts.
+    // Its commands use the contract; `fulcrum dev` alone links the servers it starts, and `fulcrum validate` their checker.
     (
         "fulcrum",
         &[
             "fulcrum-proto",
+            "fulcrum-core",
             "fulcrum-sdk",
             "fulcrum-controller",
             "fulcrum-adapters",
