@@ -10,27 +10,48 @@ use crate::error::CliError;
 /// Most events in one answer.
 const PAGE: u32 = 1000;
 
-/// All events of a run so far, oldest first.
+/// Tells the events of a run so far, oldest first, a page at a time; only one page is held.
 ///
 /// # Errors
-/// When a call is refused.
-pub async fn all(connection: &Connection, run_id: &str) -> Result<Vec<Event>, CliError> {
+/// When a call is refused, or telling fails.
+pub async fn pages(
+    connection: &Connection,
+    run_id: &str,
+    mut tell: impl FnMut(Vec<Event>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let mut client = connection.timelines();
-    let mut events: Vec<Event> = Vec::new();
+    let mut after_seq = 0;
     loop {
         let request = ListEventsRequest {
             namespace: connection.namespace(),
             run_id: run_id.to_owned(),
-            after_seq: events.last().map_or(0, |event| event.seq),
+            after_seq,
             page_size: PAGE,
         };
         let page = client.list_events(request).await?.into_inner();
-        let is_last = !page.more || page.events.is_empty();
-        events.extend(page.events);
-        if is_last {
-            return Ok(events);
+        let Some(last) = page.events.last() else {
+            return Ok(());
+        };
+        after_seq = last.seq;
+        tell(page.events)?;
+        if !page.more {
+            return Ok(());
         }
     }
+}
+
+/// All events of a run so far, oldest first. For runs that are known to be short.
+///
+/// # Errors
+/// When a call is refused.
+pub async fn all(connection: &Connection, run_id: &str) -> Result<Vec<Event>, CliError> {
+    let mut all = Vec::new();
+    pages(connection, run_id, |page| {
+        all.extend(page);
+        Ok(())
+    })
+    .await?;
+    Ok(all)
 }
 
 /// Tells each event of a run, and new ones as they come, until the run is closed.

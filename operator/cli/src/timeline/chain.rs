@@ -63,42 +63,79 @@ pub enum ChainFault {
     },
 }
 
-/// Checks a whole timeline.
-///
-/// # Errors
-/// The first place where it does not hold.
-pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, ChainFault> {
-    let mut head = [0u8; 32];
-    for (expected, event) in (1..).zip(events) {
+/// A chain that is being checked, event by event, from the first on.
+#[derive(Debug)]
+pub struct Chain {
+    run: Uuid,
+    head: [u8; 32],
+    events: u64,
+    last_kind: String,
+}
+
+impl Chain {
+    /// The empty chain of a run.
+    #[must_use]
+    pub fn new(run: Uuid) -> Self {
+        Self {
+            run,
+            head: [0; 32],
+            events: 0,
+            last_kind: String::new(),
+        }
+    }
+
+    /// Checks the next event.
+    ///
+    /// # Errors
+    /// When the chain does not hold there.
+    pub fn add(&mut self, event: &Event) -> Result<(), ChainFault> {
+        let expected = self.events + 1;
         if event.seq != expected {
             return Err(ChainFault::Gap {
                 expected,
                 found: event.seq,
             });
         }
-        if event.prev_hash.as_ref() != head.as_slice() {
+        if event.prev_hash.as_ref() != self.head.as_slice() {
             return Err(ChainFault::Unlinked { seq: event.seq });
         }
-        let next = link(head, run, event)?;
+        let next = link(self.head, self.run, event)?;
         if event.hash.as_ref() != next.as_slice() {
             return Err(ChainFault::Changed { seq: event.seq });
         }
-        head = next;
+        (self.head, self.events) = (next, expected);
+        self.last_kind.clone_from(&event.kind);
+        Ok(())
     }
-    match (expect, events.last()) {
-        (Expect::Closed, Some(last)) if kind::is_last(&last.kind) => {}
-        (Expect::Closed, last) => {
-            let (seq, kind) = last
-                .map(|event| (event.seq, event.kind.clone()))
-                .unwrap_or_default();
-            return Err(ChainFault::Truncated { seq, kind });
+
+    /// Checks that it has its end.
+    ///
+    /// # Errors
+    /// When the run is closed and its timeline does not say so.
+    pub fn finish(self, expect: Expect) -> Result<Verified, ChainFault> {
+        if expect == Expect::Closed && !kind::is_last(&self.last_kind) {
+            return Err(ChainFault::Truncated {
+                seq: self.events,
+                kind: self.last_kind,
+            });
         }
-        (Expect::Open, _) => {}
+        Ok(Verified {
+            events: self.events,
+            head: hex::encode(self.head),
+        })
     }
-    Ok(Verified {
-        events: events.len() as u64,
-        head: hex::encode(head),
-    })
+}
+
+/// Checks a whole timeline.
+///
+/// # Errors
+/// The first place where it does not hold.
+pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, ChainFault> {
+    let mut chain = Chain::new(run);
+    for event in events {
+        chain.add(event)?;
+    }
+    chain.finish(expect)
 }
 
 /// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length. What is

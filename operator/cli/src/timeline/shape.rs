@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::output::time;
 use crate::view::event::EventView;
 use crate::view::run::RunView;
+use crate::view::step::StepView;
 
 /// What a step was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,8 @@ pub struct Lane {
     pub closed: Option<Timestamp>,
     /// What it waits for.
     pub waiting_for: String,
+    /// Since when a worker is on it, if one is.
+    leased_at: Option<Timestamp>,
     /// Not before this is the next attempt made.
     retry_at: Option<Timestamp>,
     /// The open stretch: since when, and doing what.
@@ -82,39 +85,82 @@ impl Chart {
     /// The chart of a run; `None` if nothing has happened yet. Steps still open reach to `now`.
     #[must_use]
     pub fn new(run: &RunView, events: &[EventView], now: Timestamp) -> Option<Self> {
-        let timed = || events.iter().filter_map(|event| event.at);
-        let from = timed().min()?;
-        let last = timed().max()?;
-        let to = if run.is_closed() { last } else { last.max(now) };
-        let states: HashMap<_, _> = run
-            .steps
-            .iter()
-            .map(|step| (step.step_key.as_str(), step))
-            .collect();
-
-        let mut lanes: Vec<Lane> = Vec::new();
-        let mut index: HashMap<&str, usize> = HashMap::new();
-        for event in events.iter().filter(|event| !event.step_key.is_empty()) {
-            let Some(at) = event.at else { continue };
-            let place = *index.entry(&event.step_key).or_insert_with(|| {
-                lanes.push(Lane::new(&event.step_key));
-                lanes.len() - 1
-            });
-            let lane = &mut lanes[place];
-            if let Some(state) = states.get(event.step_key.as_str()) {
-                if state.kind() != StepKind::Unspecified {
-                    lane.kind = state.kind();
-                }
-                lane.status = state.status();
-                lane.attempts = lane.attempts.max(state.attempt);
-                lane.waiting_for.clone_from(&state.waiting_for);
-            }
-            lane.apply(event, at);
+        let mut sketch = Sketch::new(run);
+        for event in events {
+            sketch.add(event);
         }
-        for lane in &mut lanes {
+        sketch.finish(now)
+    }
+}
+
+/// A chart that is being drawn, event by event, in the order of the timeline. What it holds grows with the steps and
+/// their attempts, not with the events.
+#[derive(Debug)]
+pub struct Sketch<'r> {
+    run: &'r RunView,
+    states: HashMap<&'r str, &'r StepView>,
+    edges: Option<(Timestamp, Timestamp)>,
+    lanes: Vec<Lane>,
+    index: HashMap<String, usize>,
+}
+
+impl<'r> Sketch<'r> {
+    /// An empty one of a run as it stands.
+    #[must_use]
+    pub fn new(run: &'r RunView) -> Self {
+        let states = run.steps.iter().map(|step| (step.step_key.as_str(), step));
+        Self {
+            run,
+            states: states.collect(),
+            edges: None,
+            lanes: Vec::new(),
+            index: HashMap::new(),
+        }
+    }
+
+    /// Adds the next event.
+    pub fn add(&mut self, event: &EventView) {
+        let Some(at) = event.at else { return };
+        let (from, last) = self.edges.unwrap_or((at, at));
+        self.edges = Some((from.min(at), last.max(at)));
+        if event.step_key.is_empty() {
+            return;
+        }
+        let place = self.place(&event.step_key);
+        let lane = &mut self.lanes[place];
+        if let Some(state) = self.states.get(event.step_key.as_str()) {
+            lane.know(state);
+        }
+        lane.apply(event, at);
+    }
+
+    fn place(&mut self, step_key: &str) -> usize {
+        if let Some(place) = self.index.get(step_key) {
+            return *place;
+        }
+        let place = self.lanes.len();
+        self.lanes.push(Lane::new(step_key));
+        self.index.insert(step_key.to_owned(), place);
+        place
+    }
+
+    /// The chart; `None` if nothing has happened yet. Steps still open reach to `now`.
+    #[must_use]
+    pub fn finish(mut self, now: Timestamp) -> Option<Chart> {
+        let (from, last) = self.edges?;
+        let to = if self.run.is_closed() {
+            last
+        } else {
+            last.max(now)
+        };
+        for lane in &mut self.lanes {
             lane.finish(to);
         }
-        Some(Self { from, to, lanes })
+        Some(Chart {
+            from,
+            to,
+            lanes: self.lanes,
+        })
     }
 }
 
@@ -130,9 +176,21 @@ impl Lane {
             opened: None,
             closed: None,
             waiting_for: String::new(),
+            leased_at: None,
             retry_at: None,
             since: None,
         }
+    }
+
+    /// Takes in how the step stands now.
+    fn know(&mut self, state: &StepView) {
+        if state.kind() != StepKind::Unspecified {
+            self.kind = state.kind();
+        }
+        self.status = state.status();
+        self.attempts = self.attempts.max(state.attempt);
+        self.waiting_for.clone_from(&state.waiting_for);
+        self.leased_at = state.leased_at;
     }
 
     fn apply(&mut self, event: &EventView, at: Timestamp) {
@@ -251,9 +309,11 @@ impl Lane {
     fn finish(&mut self, now: Timestamp) {
         if let Some((from, shade)) = self.since {
             let known = match self.status {
+                StepStatus::Running => self
+                    .leased_at
+                    .map_or(Knowledge::Unknown, Knowledge::Granted),
                 StepStatus::Ready | StepStatus::Pending => Knowledge::NotYet,
-                StepStatus::Running
-                | StepStatus::Waiting
+                StepStatus::Waiting
                 | StepStatus::Unspecified
                 | StepStatus::Completed
                 | StepStatus::Failed

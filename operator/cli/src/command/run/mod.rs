@@ -8,6 +8,7 @@ use crate::session::Session;
 
 pub mod cancel;
 pub mod csv_rows;
+mod document;
 pub mod get;
 pub mod list;
 pub mod signal;
