@@ -48,6 +48,16 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// As a distance from `now` where that is known, else as an instant; nothing for no instant.
+#[must_use]
+pub fn told(at: Option<Timestamp>, now: Option<Timestamp>) -> String {
+    match (at, now) {
+        (Some(at), Some(now)) => ago(at, now),
+        (Some(at), None) => instant(at),
+        (None, _) => String::new(),
+    }
+}
+
 /// One unit.
 fn coarse(length: Duration) -> String {
     let seconds = length.as_secs();

@@ -6,6 +6,7 @@
 pub mod capability;
 pub mod definition;
 pub mod event;
+pub mod examination;
 pub mod failure;
 pub mod identity;
 pub mod namespace;

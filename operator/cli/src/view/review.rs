@@ -93,14 +93,6 @@ impl ReviewView {
         self.now = Some(now);
         self
     }
-
-    fn when(&self, at: Option<Timestamp>) -> String {
-        match (at, self.now) {
-            (Some(at), Some(now)) => time::ago(at, now),
-            (Some(at), None) => time::instant(at),
-            (None, _) => String::new(),
-        }
-    }
 }
 
 impl Row for ReviewView {
@@ -118,8 +110,8 @@ impl Row for ReviewView {
         vec![
             Cell::from(&self.review_id),
             Cell::toned(tone, self.state),
-            self.when(self.asked_at).into(),
-            self.when(self.expires_at).into(),
+            time::told(self.asked_at, self.now).into(),
+            time::told(self.expires_at, self.now).into(),
             Cell::from(&self.workflow),
             Cell::from(&self.title),
         ]

@@ -26,6 +26,12 @@ pub struct RunView {
     pub definition_hash: String,
     /// Where it stands.
     pub status: &'static str,
+    /// Whether it can go on; empty where nobody looked.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub health: &'static str,
+    /// Since when it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
     /// What it waits for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub waiting_for: String,
@@ -76,6 +82,8 @@ impl From<&Run> for RunView {
             workflow: run.workflow.clone(),
             definition_hash: run.definition_hash.clone(),
             status: run.status().word(),
+            health: run.health().word(),
+            stalled_since: time::from_proto(run.stalled_since.as_ref()),
             waiting_for: run.waiting_for.clone(),
             started_at: time::from_proto(run.started_at.as_ref()),
             closed_at: time::from_proto(run.closed_at.as_ref()),
@@ -127,11 +135,7 @@ impl Row for RunView {
         &["RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", "NOTE"];
 
     fn cells(&self) -> Vec<Cell> {
-        let started = match (self.started_at, self.now) {
-            (Some(at), Some(now)) => time::ago(at, now),
-            (Some(at), None) => time::instant(at),
-            (None, _) => String::new(),
-        };
+        let started = time::told(self.started_at, self.now);
         let note = match &self.failure {
             Some(failure) => failure.brief(),
             None if self.waiting_for.is_empty() => String::new(),
@@ -163,11 +167,13 @@ impl Page for RunView {
             ("namespace", self.namespace.clone()),
             ("status", self.status.to_owned()),
         ];
+        let stalled = self.stalled_since.map(time::instant);
         let mut add = |label, value: Option<String>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 pairs.push((label, value));
             }
         };
+        add("stalled", stalled.map(|since| format!("since {since}")));
         add("waits for", Some(self.waiting_for.clone()));
         add("started", self.started_at.map(time::instant));
         add("closed", self.closed_at.map(time::instant));

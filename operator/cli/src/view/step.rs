@@ -29,9 +29,18 @@ pub struct StepView {
     /// The worker on it or last on it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub worker_id: String,
+    /// The worker that is on it now.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub worker_name: String,
+    /// When that worker took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leased_at: Option<Timestamp>,
     /// What it waits for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub waiting_for: String,
+    /// Since when nobody could take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -59,7 +68,10 @@ impl From<&StepState> for StepView {
             attempt: step.attempt,
             capability: step.capability.clone(),
             worker_id: step.worker_id.clone(),
+            worker_name: step.worker_name.clone(),
+            leased_at: time::from_proto(step.leased_at.as_ref()),
             waiting_for: step.waiting_for.clone(),
+            stalled_since: time::from_proto(step.stalled_since.as_ref()),
             started_at: time::from_proto(step.started_at.as_ref()),
             finished_at: time::from_proto(step.finished_at.as_ref()),
             output: step.output.as_ref().map(payload::to_json),
@@ -87,6 +99,11 @@ impl StepView {
     #[must_use]
     pub fn note(&self) -> String {
         match &self.failure {
+            _ if !self.worker_name.is_empty() => {
+                let since = self.leased_at.map(time::clock).unwrap_or_default();
+                format!("{} is on it since {since}", self.worker_name)
+            }
+            _ if self.stalled_since.is_some() => self.waiting_for.clone(),
             _ if !self.waiting_for.is_empty() => format!("waits for {}", self.waiting_for),
             Some(failure) => failure.brief(),
             None => self.capability.clone(),

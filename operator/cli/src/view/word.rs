@@ -1,9 +1,9 @@
 //! The words for the contract's enumerations, as they are printed and typed.
 
-use fulcrum_proto::admin::v1::WorkerState;
+use fulcrum_proto::admin::v1::{Verdict, WorkerState};
 use fulcrum_proto::common::v1::{EffectClass, FailureClass, Idempotency, IdentityKind};
 use fulcrum_proto::review::v1::ReviewState;
-use fulcrum_proto::workflow::v1::{RunStatus, Severity, StepKind, StepStatus};
+use fulcrum_proto::workflow::v1::{RunHealth, RunStatus, Severity, StepKind, StepStatus};
 
 use crate::output::style::Tone;
 
@@ -33,6 +33,19 @@ words!(RunStatus {
     Completed => "completed",
     Failed => "failed",
     Cancelled => "cancelled",
+});
+
+words!(RunHealth {
+    Unspecified => "",
+    Ok => "ok",
+    Stalled => "stalled",
+});
+
+words!(Verdict {
+    Unspecified => "unknown",
+    Ok => "ok",
+    Warn => "warn",
+    Bad => "bad",
 });
 
 words!(StepStatus {

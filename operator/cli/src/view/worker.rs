@@ -78,14 +78,6 @@ impl WorkerView {
         self.now = Some(now);
         self
     }
-
-    fn when(&self, at: Option<Timestamp>) -> String {
-        match (at, self.now) {
-            (Some(at), Some(now)) => time::ago(at, now),
-            (Some(at), None) => time::instant(at),
-            (None, _) => String::new(),
-        }
-    }
 }
 
 impl Row for WorkerView {
@@ -110,8 +102,8 @@ impl Row for WorkerView {
             self.kind.into(),
             Cell::toned(tone, self.state),
             self.slots.to_string().into(),
-            self.when(self.last_seen_at).into(),
-            self.when(self.certificate_expires_at).into(),
+            time::told(self.last_seen_at, self.now).into(),
+            time::told(self.certificate_expires_at, self.now).into(),
             self.capabilities.join(" ").into(),
         ]
     }
@@ -134,8 +126,11 @@ impl Page for WorkerView {
                 "enrolled",
                 self.enrolled_at.map(time::instant).unwrap_or_default(),
             ),
-            ("last seen", self.when(self.last_seen_at)),
-            ("certificate", self.when(self.certificate_expires_at)),
+            ("last seen", time::told(self.last_seen_at, self.now)),
+            (
+                "certificate",
+                time::told(self.certificate_expires_at, self.now),
+            ),
         ]
     }
 
