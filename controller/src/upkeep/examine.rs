@@ -75,12 +75,7 @@ pub fn worst(findings: &[Finding]) -> Verdict {
 }
 
 /// The advice goes with a verdict that is not ok.
-fn finding(
-    check: &'static str,
-    verdict: Verdict,
-    found: String,
-    advice: &'static str,
-) -> Finding {
+fn finding(check: &'static str, verdict: Verdict, found: String, advice: &'static str) -> Finding {
     Finding {
         check,
         verdict,
@@ -150,7 +145,10 @@ fn durability(seen: &Examination, findings: &mut Vec<Finding>) {
 fn queue(seen: &Examination, findings: &mut Vec<Finding>) {
     let queue = &seen.queue;
     let (verdict, found) = match queue.oldest_ready {
-        None => (Verdict::Ok, format!("nothing waits; {} leased", queue.leased)),
+        None => (
+            Verdict::Ok,
+            format!("nothing waits; {} leased", queue.leased),
+        ),
         Some(age) => (
             graded(age.0, MINUTE, 15 * MINUTE),
             format!(
@@ -186,7 +184,11 @@ fn vacuum(seen: &Examination, findings: &mut Vec<Finding>) {
             let by_time = holder
                 .held
                 .map_or(Verdict::Ok, |held| graded(held.0, 5 * MINUTE, HOUR));
-            let by_age = graded(u64::try_from(holder.age).unwrap_or(0), 2_000_000, 50_000_000);
+            let by_age = graded(
+                u64::try_from(holder.age).unwrap_or(0),
+                2_000_000,
+                50_000_000,
+            );
             let held = holder
                 .held
                 .map_or_else(String::new, |held| format!(" for {}", span(held)));
@@ -286,7 +288,11 @@ fn versions(seen: &Examination, findings: &mut Vec<Finding>) {
     let mixed = builds.len() > 1;
     findings.push(finding(
         "versions",
-        if ahead || mixed { Verdict::Warn } else { Verdict::Ok },
+        if ahead || mixed {
+            Verdict::Warn
+        } else {
+            Verdict::Ok
+        },
         format!(
             "{} live controllers ({}), feature level {}, schema {}",
             live.len(),
@@ -361,7 +367,11 @@ fn upkeep(loops: &BTreeMap<&'static str, Status>, findings: &mut Vec<Finding>) {
         .collect();
     findings.push(finding(
         "loops",
-        if failing.is_empty() { Verdict::Ok } else { Verdict::Bad },
+        if failing.is_empty() {
+            Verdict::Ok
+        } else {
+            Verdict::Bad
+        },
         if failing.is_empty() {
             format!("{} loops run", loops.len())
         } else {
@@ -472,7 +482,11 @@ mod tests {
             .into_iter()
             .filter(|finding| finding.verdict != Verdict::Ok)
             .map(|finding| {
-                assert!(!finding.advice.is_empty(), "{} says what to do", finding.check);
+                assert!(
+                    !finding.advice.is_empty(),
+                    "{} says what to do",
+                    finding.check
+                );
                 (finding.check, finding.verdict)
             })
             .collect()

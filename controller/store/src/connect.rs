@@ -212,15 +212,15 @@ async fn close_checkout(connection: &mut PgConnection, route: Route) -> Result<(
     match route {
         Route::Direct => Ok(()),
         Route::TransactionPooler => connection
-            .execute(sqlx::raw_sql("set local client_min_messages = error; commit"))
+            .execute(sqlx::raw_sql(
+                "set local client_min_messages = error; commit",
+            ))
             .await
             .map(drop),
     }
 }
 
-async fn in_time<T>(
-    look: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+async fn in_time<T>(look: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     tokio::time::timeout(LOOK_TIMEOUT, look)
         .await
         .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
@@ -292,9 +292,9 @@ mod tests {
             Route::Direct,
             &Watermark::default(),
         )
-            .connect(&url)
-            .await
-            .unwrap();
+        .connect(&url)
+        .await
+        .unwrap();
         let first = backend(&mut pool.acquire().await.unwrap()).await;
         let again = backend(&mut pool.acquire().await.unwrap()).await;
         assert_eq!(first, again);

@@ -192,7 +192,10 @@ impl Watermark {
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         // Plain values are valid whatever panicked around them.
-        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -275,7 +278,10 @@ mod tests {
         observe(&mark, at(1, 1, 900));
         let expected = mark.expectation();
         let found = mark.observe(expected, at(1, 2, 850)).unwrap();
-        assert!(found.to_string().contains("lacks the last 50 bytes"), "{found}");
+        assert!(
+            found.to_string().contains("lacks the last 50 bytes"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -103,7 +103,12 @@ pub(crate) async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     })
     .await?;
     let schema = known();
-    tracing::info!(schema, applied, partitions_made = made, "the schema is up to date");
+    tracing::info!(
+        schema,
+        applied,
+        partitions_made = made,
+        "the schema is up to date"
+    );
     Ok(())
 }
 
@@ -160,10 +165,7 @@ async fn ledger(
 }
 
 async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(), Problem> {
-    connection
-        .apply(LEDGER, migration)
-        .await
-        .map_err(problem)?;
+    connection.apply(LEDGER, migration).await.map_err(problem)?;
     Ok(())
 }
 

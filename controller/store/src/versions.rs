@@ -164,9 +164,11 @@ pub(crate) async fn admits(
     newest: i64,
     known: i64,
 ) -> Result<bool, Problem> {
-    Ok(sqlx::query_file_scalar!("queries/versions/admits.sql", newest, known)
-        .fetch_one(connection)
-        .await?)
+    Ok(
+        sqlx::query_file_scalar!("queries/versions/admits.sql", newest, known)
+            .fetch_one(connection)
+            .await?,
+    )
 }
 
 /// Says which builds may run on this schema.

@@ -54,13 +54,15 @@ impl Leader {
         let mut tx = Prelude::Upkeep.begin(pool).await?;
         let millis = i64::try_from(LEADERSHIP.0).unwrap_or(i64::MAX);
         let (holder, epoch) = (self.holder, self.epoch);
-        let proof =
-            sqlx::query_file!("queries/upkeep/prove_leadership.sql", holder, epoch, millis);
+        let proof = sqlx::query_file!("queries/upkeep/prove_leadership.sql", holder, epoch, millis);
         if proof.execute(&mut *tx).await?.rows_affected() == 1 {
             Ok(Step::Made(tx))
         } else {
             tx.rollback().await?;
-            tracing::warn!(epoch, "another controller cleans up by now; this one leaves off");
+            tracing::warn!(
+                epoch,
+                "another controller cleans up by now; this one leaves off"
+            );
             Ok(Step::Deposed)
         }
     }

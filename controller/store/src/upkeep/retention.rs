@@ -112,7 +112,11 @@ async fn drop_day(
                     tokio::time::sleep(PAUSE * tries).await;
                 }
                 StoreError::Full(why) | StoreError::Retry(why) => {
-                    tracing::warn!(day, why, "a day past its keeping cannot leave; trying again later");
+                    tracing::warn!(
+                        day,
+                        why,
+                        "a day past its keeping cannot leave; trying again later"
+                    );
                     done.days_in_the_way += 1;
                     return Ok(Step::Made(()));
                 }
@@ -164,7 +168,9 @@ async fn detach(
         // A pooler gives us transactions only. The lock that this takes is asked for briefly, and inserts wait briefly.
         (Route::TransactionPooler, false) => "",
     };
-    let statement = AssertSqlSafe(format!("alter table {parent} detach partition {name} {how}"));
+    let statement = AssertSqlSafe(format!(
+        "alter table {parent} detach partition {name} {how}"
+    ));
     match route {
         Route::Direct => {
             let mut connection = pool.acquire().await?;

@@ -96,9 +96,11 @@ async fn hot_tables_stay_as_large_as_their_busiest_moment() {
         }
         // What autovacuum does once a minute.
         for table in HOT {
-            raw.execute(AssertSqlSafe(format!("vacuum (analyze, truncate false) {table}")))
-                .await
-                .unwrap();
+            raw.execute(AssertSqlSafe(format!(
+                "vacuum (analyze, truncate false) {table}"
+            )))
+            .await
+            .unwrap();
         }
         let mut now = Vec::new();
         for table in HOT {

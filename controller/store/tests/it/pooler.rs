@@ -136,7 +136,10 @@ async fn drive(store: PgStore, n: u64) {
         report.outcomes,
         [CommitOutcome::Committed, CommitOutcome::Conflict]
     );
-    let loaded = store.load(&[run(n)], fulcrum_core::store::Since::Snapshot).await.unwrap();
+    let loaded = store
+        .load(&[run(n)], fulcrum_core::store::Since::Snapshot)
+        .await
+        .unwrap();
     assert_eq!(loaded[0].clone().unwrap().unwrap().head, again.head);
     assert_eq!(store.heads(&[run(n)]).await.unwrap(), [again.head]);
 }
@@ -178,7 +181,12 @@ async fn upkeep_works_through_a_pooler() {
     );
     store
         .namespaces()
-        .create(NAMESPACE, "acme", 16, fulcrum_store::catalog::Once::unnamed())
+        .create(
+            NAMESPACE,
+            "acme",
+            16,
+            fulcrum_store::catalog::Once::unnamed(),
+        )
         .await
         .unwrap();
     store.flush(vec![start(old)]).await.unwrap();

@@ -16,7 +16,11 @@ async fn leases_are_granted_and_renewed_while_every_request_connection_is_stuck(
     let database = Database::new().await;
     let store = &database.store;
     store
-        .flush(vec![start(run(1)), start_with_task(run(2), "a"), start_with_task(run(3), "a")])
+        .flush(vec![
+            start(run(1)),
+            start_with_task(run(2), "a"),
+            start_with_task(run(3), "a"),
+        ])
         .await
         .unwrap();
     let request = ClaimRequest {
@@ -99,6 +103,9 @@ async fn a_server_that_becomes_read_only_under_open_connections_is_left_and_foun
     set(&mut other, "reset default_transaction_read_only").await;
     let began = Instant::now();
     while store.flush(vec![start(run(2))]).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(15), "the pool does not heal");
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "the pool does not heal"
+        );
     }
 }

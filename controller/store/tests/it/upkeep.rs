@@ -37,7 +37,12 @@ async fn with_namespace() -> Database {
     database
         .store
         .namespaces()
-        .create(NAMESPACE, "acme", 16, fulcrum_store::catalog::Once::unnamed())
+        .create(
+            NAMESPACE,
+            "acme",
+            16,
+            fulcrum_store::catalog::Once::unnamed(),
+        )
         .await
         .unwrap();
     database
@@ -60,11 +65,13 @@ async fn retain(database: &Database) -> Retained {
 }
 
 async fn tables_of(database: &Database, day: &str) -> i64 {
-    sqlx::query_scalar("select count(*) from pg_class where relkind = 'r' and relname like '%_p' || $1")
-        .bind(day)
-        .fetch_one(&mut database.raw().await)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "select count(*) from pg_class where relkind = 'r' and relname like '%_p' || $1",
+    )
+    .bind(day)
+    .fetch_one(&mut database.raw().await)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
@@ -217,11 +224,7 @@ async fn partitions_are_made_ahead_once() {
 #[tokio::test]
 async fn a_missing_partition_is_made_at_once_and_alarmed() {
     let database = with_namespace().await;
-    database
-        .store
-        .flush(vec![start(old(0, 1))])
-        .await
-        .unwrap();
+    database.store.flush(vec![start(old(0, 1))]).await.unwrap();
     let found = database
         .store
         .examine(fulcrum_core::time::Millis(1_000))
@@ -238,10 +241,7 @@ async fn days_come_and_go_while_runs_are_started_and_none_is_refused() {
     for day in 0..days {
         let run = old(day, 1);
         store.flush(vec![start(run)]).await.unwrap();
-        store
-            .flush(vec![closing(run, Timestamp(1))])
-            .await
-            .unwrap();
+        store.flush(vec![closing(run, Timestamp(1))]).await.unwrap();
     }
     let born = store.now().await.unwrap();
     let stop = Arc::<AtomicBool>::default();
@@ -298,7 +298,9 @@ async fn a_table_that_outgrew_its_statistics_is_analysed() {
     .unwrap();
     let began = Instant::now();
     // The counters of a session reach the others a moment later.
-    raw.execute("select pg_stat_force_next_flush()").await.unwrap();
+    raw.execute("select pg_stat_force_next_flush()")
+        .await
+        .unwrap();
     while upkeep.refresh_statistics().await.unwrap() == 0 {
         assert!(began.elapsed() < PATIENCE, "nothing was analysed");
         tokio::task::yield_now().await;
