@@ -41,6 +41,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "fulcrum-load",
         &["fulcrum-e2e", "fulcrum-proto", "fulcrum-sdk"],
     ),
+    // Drives the engine and the lease machine themselves, with nothing in between.
+    (
+        "fulcrum-sim",
+        &["fulcrum-controller", "fulcrum-core", "fulcrum-sdk"],
+    ),
     ("fulcrum-layers", &[]),
 ];
 

@@ -1,0 +1,3 @@
+//! The campaign of every day.
+
+mod campaign;
