@@ -4,11 +4,15 @@ use fulcrum_e2e::postgres::Postgres;
 use serde::Deserialize;
 
 /// What makes the database count them; costs a few per cent.
-pub(crate) const COUNTING: &[(&str, &str)] = &[("shared_preload_libraries", "pg_stat_statements")];
+pub(crate) const COUNTING: &[(&str, &str)] = &[
+    ("shared_preload_libraries", "pg_stat_statements"),
+    ("pg_stat_statements.track_planning", "on"),
+];
 
-const ALL: &str = "select coalesce(json_agg(s), '[]') from (select calls, rows, total_exec_time as ms, query \
-                   from pg_stat_statements join pg_database d on d.oid = dbid where datname = current_database() \
-                   order by total_exec_time desc) s";
+const ALL: &str = "select coalesce(json_agg(s), '[]') from (select calls, rows, total_exec_time as ms, \
+                   total_plan_time as planning_ms, query from pg_stat_statements \
+                   join pg_database d on d.oid = dbid where datname = current_database() \
+                   order by total_exec_time + total_plan_time desc) s";
 
 /// One statement, whatever its parameters.
 #[derive(Deserialize)]
@@ -17,6 +21,8 @@ pub(crate) struct Statement {
     pub(crate) rows: f64,
     /// Time in the executor, waits for locks and processors included.
     pub(crate) ms: f64,
+    /// Time in the planner.
+    pub(crate) planning_ms: f64,
     query: String,
 }
 

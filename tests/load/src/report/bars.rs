@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn the_manual_has_a_row_for_every_figure_with_a_bar() {
         let manual = include_str!("../../../../docs/performance.md");
-        let rows: Vec<&str> = manual.lines().filter(|line| line.starts_with("| `")).collect();
+        let rows: Vec<&str> = manual
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
         for bar in BARS {
             let name = format!("`{}`", bar.key);
             assert!(rows.iter().any(|row| row.contains(&name)), "{name}");

@@ -56,6 +56,7 @@ impl Profile {
                 "rows_per_call": round(one.rows / one.calls),
                 "us_per_call": round(one.ms * 1_000.0 / one.calls),
                 "us_per_run": round(one.ms * 1_000.0 / self.runs),
+                "us_planning_per_run": round(one.planning_ms * 1_000.0 / self.runs),
                 "statement": one.text(),
             })
         });
@@ -83,13 +84,14 @@ impl Profile {
             &self.postgres_cpu_us,
         );
         list("counted by the database, a run", &self.counted);
-        text += "  statements: calls a run, µs a call, µs a run (waits included)\n";
+        text += "  statements: calls a run, µs a call, µs a run (waits included), µs of planning a run\n";
         for one in self.statements.iter().take(SHOWN) {
             let line: String = one.text().chars().take(TEXT_MAX).collect();
             let calls = one.calls / self.runs;
             let us = one.ms * 1_000.0;
             let (call, run) = (us / one.calls, us / self.runs);
-            text += &format!("    {calls:>8.3} {call:>9.1} {run:>9.1}  {line}\n");
+            let planning = one.planning_ms * 1_000.0 / self.runs;
+            text += &format!("    {calls:>8.3} {call:>9.1} {run:>9.1} {planning:>9.1}  {line}\n");
         }
         text
     }

@@ -41,7 +41,13 @@ pub(crate) fn start(changed: &[(String, String)]) -> anyhow::Result<Arc<Postgres
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     for (name, value) in recommended.chain(changed) {
-        postgres.value(&format!("alter system set {name} = '{value}'"))?;
+        // Until a library is loaded the server takes its settings (`library.setting`) for single databases only.
+        let scope = if name.contains('.') {
+            "database fulcrum"
+        } else {
+            "system"
+        };
+        postgres.value(&format!("alter {scope} set {name} = '{value}'"))?;
     }
     // Some of them are read at the start only.
     postgres.crash()?;
