@@ -4,10 +4,11 @@
 //! pulls leased tasks, does them and reports what happened. Writing one is writing [`Capability`] values, most
 //! easily with [`capability`], and handing them to a [`Worker`]; `examples/hello.rs` is a whole one.
 //!
-//! What it takes care of: joining with a token ([`enrol`]), keeping the certificate fresh, reconnecting with
-//! jitter, never taking more tasks than there are slots, renewing leases even while capabilities block, stopping
-//! work whose lease is lost, reporting until heard, and draining at the end. What a capability sees is its
-//! [`Context`], with a journal for work that must not be done twice and for waits that hold no slot.
+//! What it takes care of: joining with a token ([`enrol_when_up`]), keeping the certificate fresh, reconnecting with
+//! jitter and to the next controller where there are several, never taking more tasks than there are slots, renewing
+//! leases even while capabilities block, stopping work whose lease is lost, reporting until heard, and draining at
+//! the end. What a capability sees is its [`Context`], with a journal for work that must not be done twice and for
+//! waits that hold no slot.
 //!
 //! Operators' programs use [`channel`] and [`client`] alone.
 //!

@@ -84,13 +84,13 @@ pub async fn enrol(enrolment: &Enrolment, dir: &IdentityDir) -> Result<IdentityA
 /// come back later, it tries again with full jitter, until `stop` trips. Then it gives nothing.
 ///
 /// # Errors
-/// What waiting cannot mend: a token that is refused, a server not to be trusted, an identity that cannot be kept.
+/// What waiting cannot mend: a token that is refused (also because the answer to a try before was lost), a server not to be trusted, an identity that cannot be kept.
 pub async fn enrol_when_up(
     enrolment: &Enrolment,
     dir: &IdentityDir,
     stop: &CancellationToken,
 ) -> Result<Option<IdentityAbout>, EnrolError> {
-    // One key for all tries, so that the controller can tell a repeated call from a token used twice.
+    // One key for all tries: by it a controller can tell a repeated call from a token used twice.
     let new_key = NewKey::generate()?;
     let mut backoff = Backoff::default();
     let joining = async {

@@ -55,7 +55,7 @@ async fn leases_are_renewed_while_a_capability_blocks_the_only_thread() {
 #[tokio::test]
 async fn leases_outlive_their_time_while_capabilities_block_every_thread() {
     const THREADS: usize = 2;
-    let ttl = Duration::from_secs(2);
+    let ttl = Duration::from_secs(4);
     let controller = Controller::start();
     controller.state().lease_ttl = Some(ttl);
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
@@ -83,7 +83,7 @@ async fn leases_outlive_their_time_while_capabilities_block_every_thread() {
         .await;
     controller
         .until(|state| {
-            let held = |(granted, renewed): &(_, std::time::Instant)| *renewed - *granted > ttl * 2;
+            let held = |(granted, renewed): &(_, std::time::Instant)| *renewed - *granted > ttl;
             let all_held = state.leases.len() == THREADS && state.leases.values().all(held);
             (all_held && blocked.load(Ordering::SeqCst) == THREADS).then_some(())
         })

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod authority;
+mod capabilities;
 mod controller;
 mod enrolling;
 mod holding;

@@ -2,25 +2,18 @@
 
 use std::time::Duration;
 
-use fulcrum_sdk::{Context, Contract, EffectClass, EnrolError, Failure, capability, enrol_when_up};
+use fulcrum_sdk::{EnrolError, enrol_when_up};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::{
+    capabilities::{doubling, holding},
     controller::Controller,
     listener::Manner,
     messages::{output, task},
     service::COME_BACK,
 };
-
-async fn double(_ctx: Context, input: i64) -> Result<i64, Failure> {
-    Ok(input * 2)
-}
-
-fn doubling() -> impl fulcrum_sdk::Capability {
-    capability(Contract::new("math.double", EffectClass::Read), double)
-}
 
 #[tokio::test]
 async fn joining_waits_for_a_controller_that_is_not_up_yet() {
@@ -151,20 +144,10 @@ async fn when_a_controller_fails_the_worker_goes_to_the_next() {
 #[tokio::test]
 async fn leases_are_renewed_through_the_next_controller() {
     let controller = Controller::with_doors(2);
-    controller.state().lease_ttl = Some(Duration::from_secs(5));
-    let (let_go, gate) = tokio::sync::watch::channel(());
-    let hold = move |_ctx: Context, input: i64| {
-        let mut gate = gate.clone();
-        async move {
-            gate.changed().await.unwrap();
-            Ok(input)
-        }
-    };
+    controller.state().lease_ttl = Some(Duration::from_secs(15));
+    let (hold, gate) = holding();
     controller.offer(task("a", "hold", json!(7)));
-    let contract = Contract::new("hold", EffectClass::Outward);
-    let working = controller
-        .work(|worker| worker.capability(capability(contract, hold)))
-        .await;
+    let working = controller.work(|worker| worker.capability(hold)).await;
     for failing in [0, 1] {
         controller.doors()[1 - failing].behave(Manner::Open);
         controller.doors()[failing].behave(Manner::Shut);
@@ -173,7 +156,7 @@ async fn leases_are_renewed_through_the_next_controller() {
             .until(|state| (state.beats >= before + 3).then_some(()))
             .await;
     }
-    let_go.send(()).unwrap();
+    gate.open();
     let report = controller
         .until(|state| state.reports.first().cloned())
         .await;

@@ -1,21 +1,13 @@
 //! Reports that are not accepted at once.
 
 use fulcrum_proto::common::v1::ErrorReason;
-use fulcrum_sdk::{Context, Contract, EffectClass, Failure, capability};
 use serde_json::json;
 
 use crate::{
+    capabilities::doubling,
     controller::Controller,
     messages::{output, task},
 };
-
-async fn double(_ctx: Context, input: i64) -> Result<i64, Failure> {
-    Ok(input * 2)
-}
-
-fn doubling() -> impl fulcrum_sdk::Capability {
-    capability(Contract::new("math.double", EffectClass::Read), double)
-}
 
 #[tokio::test]
 async fn a_report_the_controller_cannot_take_now_is_handed_in_again() {

@@ -1,27 +1,19 @@
 use fulcrum_proto::common::v1::EffectClass as WireEffect;
 use fulcrum_sdk::{Context, Contract, EffectClass, Failure, capability};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::{
+    capabilities::{doubling, holding},
     controller::Controller,
     messages::{failure_code, output, task},
 };
-
-fn read(name: &str) -> Contract {
-    Contract::new(name, EffectClass::Read)
-}
-
-async fn double(_ctx: Context, input: i64) -> Result<i64, Failure> {
-    Ok(input * 2)
-}
 
 #[tokio::test]
 async fn a_task_is_done_and_reported() {
     let controller = Controller::start();
     controller.offer(task("a", "math.double", json!(21)));
     let working = controller
-        .work(|worker| worker.capability(capability(read("math.double"), double)))
+        .work(|worker| worker.capability(doubling()))
         .await;
     let report = controller
         .until(|state| state.reports.first().cloned())
@@ -41,11 +33,7 @@ async fn never_more_tasks_are_asked_for_than_slots_are_free() {
         controller.offer(task(&format!("t{number}"), "math.double", json!(number)));
     }
     let working = controller
-        .work(|worker| {
-            worker
-                .slots(3)
-                .capability(capability(read("math.double"), double))
-        })
+        .work(|worker| worker.slots(3).capability(doubling()))
         .await;
     controller
         .until(|state| (state.reports.len() == 20).then_some(()))
@@ -61,7 +49,7 @@ async fn a_reports_answer_may_carry_the_next_task() {
     let next = task("b", "math.double", json!(2));
     controller.state().next_tasks.push_back(next);
     let working = controller
-        .work(|worker| worker.capability(capability(read("math.double"), double)))
+        .work(|worker| worker.capability(doubling()))
         .await;
     let report = controller
         .until(|state| state.reports.get(1).cloned())
@@ -76,7 +64,7 @@ async fn a_report_is_repeated_until_it_is_heard() {
     controller.state().report_failures = 2;
     controller.offer(task("a", "math.double", json!(1)));
     let working = controller
-        .work(|worker| worker.capability(capability(read("math.double"), double)))
+        .work(|worker| worker.capability(doubling()))
         .await;
     controller
         .until(|state| (state.reports.len() == 1).then_some(()))
@@ -89,7 +77,7 @@ async fn a_report_is_repeated_until_it_is_heard() {
 async fn a_forgotten_worker_registers_again() {
     let controller = Controller::start();
     let working = controller
-        .work(|worker| worker.capability(capability(read("math.double"), double)))
+        .work(|worker| worker.capability(doubling()))
         .await;
     controller
         .until(|state| (!state.polls.is_empty()).then_some(()))
@@ -118,7 +106,7 @@ async fn a_panic_is_reported_and_the_worker_goes_on() {
                     Contract::new("bomb", EffectClass::Outward),
                     explode,
                 ))
-                .capability(capability(read("math.double"), double))
+                .capability(doubling())
         })
         .await;
     let reports = controller
@@ -132,59 +120,33 @@ async fn a_panic_is_reported_and_the_worker_goes_on() {
 #[tokio::test]
 async fn a_drain_finishes_what_runs_and_asks_for_nothing_more() {
     let controller = Controller::start();
-    let (entered, mut entries) = mpsc::channel(1);
-    let (let_go, gate) = tokio::sync::watch::channel(());
-    let hold = move |_ctx: Context, input: Value| {
-        let entered = entered.clone();
-        let mut gate = gate.clone();
-        async move {
-            entered.send(()).await.unwrap();
-            gate.changed().await.unwrap();
-            Ok(input)
-        }
-    };
-    controller.offer(task("a", "hold", json!("kept")));
-    let working = controller
-        .work(|worker| worker.capability(capability(read("hold"), hold)))
-        .await;
-    entries.recv().await.unwrap();
+    let (hold, mut gate) = holding();
+    controller.offer(task("a", "hold", json!(7)));
+    let working = controller.work(|worker| worker.capability(hold)).await;
+    gate.entered().await;
     working.shutdown.cancel();
     // The parked poll is given up, and asked after with no slots.
     controller
         .until(|state| state.polls.iter().any(|poll| poll.slots == 0).then_some(()))
         .await;
-    controller.offer(task("b", "hold", json!("late")));
-    let_go.send(()).unwrap();
+    controller.offer(task("b", "hold", json!(8)));
+    gate.open();
     working.ended().await.unwrap();
     let state = controller.state();
     assert_eq!(state.reports.len(), 1);
-    assert_eq!(output(&state.reports[0]), json!("kept"));
+    assert_eq!(output(&state.reports[0]), json!(7));
     assert_eq!(state.queue.len(), 1, "no task was taken while draining");
 }
 
 #[tokio::test]
 async fn a_cut_connection_is_made_anew_and_running_work_is_reported_over_it() {
     let controller = Controller::start();
-    let (entered, mut entries) = mpsc::channel(1);
-    let (let_go, gate) = tokio::sync::watch::channel(());
-    let hold = move |_ctx: Context, input: Value| {
-        let entered = entered.clone();
-        let mut gate = gate.clone();
-        async move {
-            entered.send(()).await.unwrap();
-            gate.changed().await.unwrap();
-            Ok(input)
-        }
-    };
-    controller.offer(task("a", "hold", json!("kept")));
+    let (hold, mut gate) = holding();
+    controller.offer(task("a", "hold", json!(7)));
     let working = controller
-        .work(|worker| {
-            worker
-                .capability(capability(read("hold"), hold))
-                .capability(capability(read("math.double"), double))
-        })
+        .work(|worker| worker.capability(hold).capability(doubling()))
         .await;
-    entries.recv().await.unwrap();
+    gate.entered().await;
     controller.cut_connections();
     controller.offer(task("b", "math.double", json!(4)));
     let first = controller
@@ -195,10 +157,10 @@ async fn a_cut_connection_is_made_anew_and_running_work_is_reported_over_it() {
         json!(8),
         "work comes in over a new connection"
     );
-    let_go.send(()).unwrap();
+    gate.open();
     let second = controller
         .until(|state| state.reports.get(1).cloned())
         .await;
-    assert_eq!(output(&second), json!("kept"));
+    assert_eq!(output(&second), json!(7));
     working.stop().await.unwrap();
 }
