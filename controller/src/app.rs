@@ -184,7 +184,7 @@ impl Controller {
             config.loops.retention_ms,
         );
         keep.running(attend, attendance::PERIOD_MS);
-        keep.running(KeepStatistics::new(store.clone()), statistics::PERIOD_MS);
+        keep.running(KeepStatistics(store.clone()), statistics::PERIOD_MS);
         let listeners = vec![
             (main_tls.clone(), required),
             (enrol_tls.clone(), ClientCertificates::NotAsked),

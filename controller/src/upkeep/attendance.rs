@@ -81,7 +81,6 @@ impl Loop for Attend {
             // It was silent for so long that it did not count any more when the level was raised.
             Entered::TooOld(level) => return Err(too_old(level).into()),
         }
-        self.store.look_at_position().await?;
         let breaks = self.store.watermark().take_unrecorded();
         let found = breaks.len();
         for found in breaks {

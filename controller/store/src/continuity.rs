@@ -13,12 +13,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use fulcrum_core::store::StoreError;
-
 use crate::PgStore;
-use crate::connect::observe;
 use crate::upkeep::AlarmKind;
-use crate::work::unit;
 
 /// Where a server stands in its write-ahead log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +173,12 @@ impl Watermark {
         found
     }
 
+    /// Whether a server has told its position.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.lock().highest.is_some()
+    }
+
     /// Breaks so far. Whoever keeps something in memory compares, before using it, with the count it had when it read
     /// that.
     #[must_use]
@@ -204,12 +206,6 @@ impl PgStore {
     #[must_use]
     pub fn watermark(&self) -> Watermark {
         self.pools.watermark.clone()
-    }
-
-    /// Raises the watermark to where the server stands now; a break is found, too, if there has been one.
-    pub async fn look_at_position(&self) -> Result<(), StoreError> {
-        let (pool, watermark) = (self.pools.control.clone(), self.watermark());
-        unit(async move { Ok(observe(&mut *pool.acquire().await?, &watermark).await?) }).await
     }
 }
 

@@ -12,6 +12,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::PgStore;
+use crate::connect::observe;
+use crate::continuity::Watermark;
 use crate::migrate::known;
 use crate::problem::Problem;
 use crate::work::{Prelude, unit};
@@ -67,6 +69,7 @@ pub enum Raised {
 #[derive(Debug, Clone)]
 pub struct Versions {
     pool: PgPool,
+    watermark: Watermark,
 }
 
 impl PgStore {
@@ -75,15 +78,17 @@ impl PgStore {
     pub fn versions(&self) -> Versions {
         Versions {
             pool: self.pools.control.clone(),
+            watermark: self.watermark(),
         }
     }
 }
 
 impl Versions {
     /// A controller comes, or says that it is still there. Called every few seconds, at most
-    /// [`CONTROLLER_SILENCE_MAX`] apart.
+    /// [`CONTROLLER_SILENCE_MAX`] apart. On the way the watermark is raised to where the server stands.
     pub async fn enter(&self, controller: &ControllerRow) -> Result<Entered, StoreError> {
         let (pool, me) = (self.pool.clone(), controller.clone());
+        let watermark = self.watermark.clone();
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             // Before the row is written: raising the level locks in this order, too.
@@ -99,6 +104,10 @@ impl Versions {
             sqlx::query_file!("queries/versions/enter.sql", id, build, known(), level_max)
                 .execute(&mut *tx)
                 .await?;
+            // A server that does not tell its position would spoil the transaction by the question.
+            if watermark.is_raised() {
+                observe(&mut tx, &watermark).await?;
+            }
             tx.commit().await?;
             Ok(Entered::Welcome(level))
         })

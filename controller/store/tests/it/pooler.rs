@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fulcrum_core::store::{Beat, BeatOutcome, ClaimRequest, CommitOutcome, Store};
 use fulcrum_core::time::Millis;
+use fulcrum_store::versions::{ControllerRow, Entered, FeatureLevel};
 use fulcrum_store::{PgStore, Route, StoreOptions};
 use sqlx::types::Uuid;
 
@@ -199,6 +200,13 @@ async fn upkeep_works_through_a_pooler() {
     let done = upkeep.retain(leader, 30).await.unwrap().unwrap();
     assert_eq!((done.days_dropped, done.runs_deleted), (1, 1));
     assert!(upkeep.runway_days().await.unwrap() >= 14);
-    store.look_at_position().await.unwrap();
+    let me = ControllerRow {
+        id: Uuid::from_u128(2),
+        build: "0.1.0".to_owned(),
+        level_max: FeatureLevel::MAX,
+    };
+    let entered = store.versions().enter(&me).await.unwrap();
+    assert_eq!(entered, Entered::Welcome(FeatureLevel(1)));
+    assert!(store.watermark().is_raised());
     store.examine(Millis::from_secs(60)).await.unwrap();
 }
