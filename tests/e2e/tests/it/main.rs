@@ -3,6 +3,7 @@
 mod bad_input;
 mod crash;
 mod crew;
+mod dev;
 mod ending;
 mod journal;
 mod kinds;
