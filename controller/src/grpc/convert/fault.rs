@@ -8,7 +8,7 @@ use tonic::Code;
 use crate::engine::handle::EngineError;
 use crate::engine::item::LaneError;
 use crate::engine::token::InvalidToken;
-use crate::server::fault::{Fault, COME_BACK};
+use crate::server::fault::{COME_BACK, Fault};
 
 impl From<EngineError> for Fault {
     fn from(error: EngineError) -> Self {
@@ -163,5 +163,77 @@ pub fn item_error(fault: Fault) -> ItemError {
         retry_after: fault
             .retry_after
             .and_then(|span| prost_types::Duration::try_from(span).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_core::ids::{RunId, Shard};
+    use fulcrum_core::time::Timestamp;
+    use tonic::Status;
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    fn run() -> RunId {
+        RunId::new(Timestamp(0), Shard(0), 1)
+    }
+
+    /// Code, reason, and whether it says when to come back.
+    fn told(fault: impl Into<Fault>) -> (Code, String, bool) {
+        let status = Status::from(fault.into());
+        let details = status.get_error_details();
+        let reason = details.error_info().map(|info| info.reason.clone());
+        let later = details.retry_info().and_then(|info| info.retry_delay);
+        (status.code(), reason.unwrap_or_default(), later.is_some())
+    }
+
+    #[test]
+    fn what_may_be_repeated_says_when_and_nothing_else_does() {
+        let text = || "why".to_owned();
+        let later = |code, reason: &str| (code, reason.to_owned(), true);
+        let never = |code, reason: &str| (code, reason.to_owned(), false);
+        let overloaded = later(Code::ResourceExhausted, "OVERLOADED");
+        let no_store = later(Code::Unavailable, "STORE_UNAVAILABLE");
+        assert_eq!(told(LaneError::Overloaded), overloaded);
+        assert_eq!(told(LaneError::Contended(run())), overloaded);
+        assert_eq!(told(StoreError::Full(text())), overloaded);
+        assert_eq!(
+            told(LaneError::Draining),
+            later(Code::Unavailable, "DRAINING")
+        );
+        for error in [
+            StoreError::Unavailable(text()),
+            StoreError::Retry(text()),
+            StoreError::OutcomeUnknown(text()),
+        ] {
+            assert_eq!(told(error.clone()), no_store);
+            assert_eq!(told(LaneError::Store(error.clone())), no_store);
+            assert_eq!(told(EngineError::Store(error)), no_store);
+        }
+        let limit = Rejection::LimitExceeded {
+            limit: "steps_max",
+            max: 1,
+            actual: 2,
+        };
+        assert_eq!(
+            told(limit),
+            never(Code::ResourceExhausted, "LIMIT_EXCEEDED")
+        );
+        let closed = never(Code::FailedPrecondition, "RUN_CLOSED");
+        assert_eq!(told(Rejection::RunClosed(run())), closed);
+        let taken = never(Code::AlreadyExists, "IDEMPOTENCY_KEY_REUSED");
+        assert_eq!(told(LaneError::KeyTaken(run())), taken);
+        let reused = never(Code::AlreadyExists, "REQUEST_ID_REUSED");
+        assert_eq!(told(EngineError::RequestIdReused(text())), reused);
+        let absent = never(Code::NotFound, "RUN_NOT_FOUND");
+        assert_eq!(told(EngineError::RunNotFound(run())), absent);
+        let ours = never(Code::Internal, "INTERNAL");
+        assert_eq!(told(StoreError::Refused(text())), ours);
+        let large = EngineError::PayloadTooLarge { max: 1, actual: 2 };
+        assert_eq!(
+            told(large),
+            never(Code::InvalidArgument, "PAYLOAD_TOO_LARGE")
+        );
     }
 }

@@ -1,40 +1,28 @@
-//! What each worker serves: declared by `Register`, kept in the database for people and in memory for leasing.
-//!
-//! A controller that does not know a worker's registration (it was restarted, or the worker came over from another
-//! one) asks for it again with `NOT_REGISTERED`. Who may serve what is the identity's patterns; what a worker names
-//! beyond them is refused as a whole, so that nobody finds out in production that a capability is not offered.
+//! The registrations that this controller knows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fulcrum_core::contract::Contract;
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::time::Millis;
 use fulcrum_proto::common::v1::ErrorReason;
 use fulcrum_proto::worker::v1 as wire;
 use tonic::Code;
 
-use super::convert::{contract, time};
-use super::enrolment;
-use super::worker::REPORT_BATCH_MAX;
+use super::declared::{bounded, contracts, granted, labels, slots, unchanged};
 use crate::PgEngine;
 use crate::config::LeaseConfig;
+use crate::grpc::convert::time;
+use crate::grpc::enrolment;
+use crate::grpc::worker::REPORT_BATCH_MAX;
 use crate::identity::csr::RequestedKey;
 use crate::identity::registry::{Registered, Registry, RenewError};
 use crate::identity::{IdentityId, IdentityRecord, Issuance};
 use crate::loops::{Loop, Progress, TickError};
 use crate::server::{Caller, Fault, ServerLimits};
 
-/// Contracts in one registration.
-const CONTRACTS_MAX: usize = 1_000;
-/// Labels of one worker.
-const LABELS_MAX: usize = 32;
-/// Bytes of a label's key or value.
-const LABEL_BYTES_MAX: usize = 63;
 /// Bytes of the SDK's name and version.
 const SDK_VERSION_BYTES_MAX: usize = 64;
-/// Tasks that one worker runs at once.
-const SLOTS_MAX: u32 = 1_000;
 
 /// What a worker serves.
 #[derive(Debug, Clone)]
@@ -234,132 +222,6 @@ impl Loop for NoteSeen {
         }
         Ok(Progress::done(seen.len() as u64))
     }
-}
-
-fn contracts(
-    values: Vec<fulcrum_proto::common::v1::CapabilityContract>,
-) -> Result<BTreeMap<String, Contract>, Fault> {
-    if values.len() > CONTRACTS_MAX {
-        let message = format!(
-            "contracts: at most {CONTRACTS_MAX} a worker, got {}",
-            values.len()
-        );
-        return Err(Fault::new(
-            Code::InvalidArgument,
-            ErrorReason::BatchTooLarge,
-            message,
-        ));
-    }
-    let mut contracts = BTreeMap::new();
-    for value in values {
-        let contract = contract::to_contract(value)?;
-        if let Some(twice) = contracts.insert(contract.name.clone(), contract) {
-            return Err(Fault::field(
-                "contracts",
-                format!("`{}` is declared twice", twice.name),
-            ));
-        }
-    }
-    Ok(contracts)
-}
-
-fn granted(identity: &IdentityRecord, contracts: &BTreeMap<String, Contract>) -> Result<(), Fault> {
-    let denied: Vec<&str> = contracts
-        .keys()
-        .filter(|name| {
-            !identity
-                .capabilities
-                .iter()
-                .any(|pattern| pattern.covers(name))
-        })
-        .map(String::as_str)
-        .collect();
-    if denied.is_empty() {
-        return Ok(());
-    }
-    let may: Vec<&str> = identity
-        .capabilities
-        .iter()
-        .map(|pattern| pattern.as_str())
-        .collect();
-    let message = format!(
-        "`{}` may offer {}; not {}",
-        identity.name,
-        may.join(", "),
-        denied.join(", ")
-    );
-    Err(Fault::new(
-        Code::PermissionDenied,
-        ErrorReason::PermissionDenied,
-        message,
-    ))
-}
-
-/// A contract is immutable: what changed must carry another version.
-fn unchanged(in_force: &[Contract], declared: &BTreeMap<String, Contract>) -> Result<(), Fault> {
-    let changed = in_force.iter().find(|known| {
-        declared
-            .get(&known.name)
-            .is_some_and(|now| now.version == known.version && now.hash() != known.hash())
-    });
-    match changed {
-        None => Ok(()),
-        Some(known) => {
-            let message = format!(
-                "`{}` version {} is registered with another content; raise its version",
-                known.name, known.version
-            );
-            Err(Fault::new(
-                Code::AlreadyExists,
-                ErrorReason::ContractChanged,
-                message,
-            ))
-        }
-    }
-}
-
-fn labels(labels: HashMap<String, String>) -> Result<BTreeMap<String, String>, Fault> {
-    if labels.len() > LABELS_MAX {
-        return Err(Fault::field(
-            "labels",
-            format!("at most {LABELS_MAX} are kept, got {}", labels.len()),
-        ));
-    }
-    let fits = |text: &String| text.len() <= LABEL_BYTES_MAX;
-    match labels
-        .iter()
-        .find(|(key, value)| key.is_empty() || !fits(key) || !fits(value))
-    {
-        Some((key, _)) => {
-            let key: String = key.chars().take(LABEL_BYTES_MAX).collect();
-            Err(Fault::field(
-                "labels",
-                format!("`{key}`: keys and values have at most {LABEL_BYTES_MAX} bytes"),
-            ))
-        }
-        None => Ok(labels.into_iter().collect()),
-    }
-}
-
-fn slots(slots: u32) -> Result<u32, Fault> {
-    if (1..=SLOTS_MAX).contains(&slots) {
-        Ok(slots)
-    } else {
-        Err(Fault::field(
-            "slots",
-            format!("is {slots}; must be 1 to {SLOTS_MAX}"),
-        ))
-    }
-}
-
-fn bounded(field: &str, text: String, bytes_max: usize) -> Result<String, Fault> {
-    if text.len() > bytes_max {
-        return Err(Fault::field(
-            field,
-            format!("must have at most {bytes_max} bytes"),
-        ));
-    }
-    Ok(text)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
