@@ -33,13 +33,35 @@ impl Database {
         format!("{server}/{}", self.name)
     }
 
+    /// Lets nobody in any more, and throws out who is.
+    pub(crate) fn lock(&self) {
+        assert!(self.admin(&format!(
+            "alter database {} allow_connections false",
+            self.name
+        )));
+        let others = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'",
+            self.name
+        );
+        assert!(self.admin(&others));
+    }
+
+    /// Lets everybody in again.
+    pub(crate) fn unlock(&self) {
+        assert!(self.admin(&format!(
+            "alter database {} allow_connections true",
+            self.name
+        )));
+    }
+
     fn admin(&self, sql: &str) -> bool {
         let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pg-bin");
         let found = Command::new(find).output().expect("scripts/pg-bin runs");
         let bin = String::from_utf8(found.stdout).expect("a path");
         let psql = Path::new(bin.trim()).join("psql");
         Command::new(psql)
-            .args(["--quiet", "--no-psqlrc", "--command", sql, &self.server])
+            .args(["--quiet", "--no-psqlrc", "--output=/dev/null"])
+            .args(["--command", sql, &self.server])
             .status()
             .expect("psql runs")
             .success()

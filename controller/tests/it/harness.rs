@@ -25,16 +25,16 @@ use fulcrum_controller::server::{Caller, Door, ServerLimits};
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_proto::admin::v1::identity_service_server::{IdentityService, IdentityServiceServer};
 use fulcrum_proto::admin::v1::{WhoAmIRequest, WhoAmIResponse};
-use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
+
+use crate::tls;
 
 /// Longer than anything here takes; only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -199,34 +199,8 @@ impl Server {
         &self,
         credentials: Option<&Credentials>,
     ) -> Result<Channel, tonic::transport::Error> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.authority.root().clone()).expect("a root");
-        let builder =
-            ClientConfig::builder_with_provider(fulcrum_controller::server::tls::provider())
-                .with_protocol_versions(&[&rustls::version::TLS13])
-                .expect("TLS 1.3")
-                .with_root_certificates(roots);
-        let mut config = match credentials {
-            Some(c) => builder
-                .with_client_auth_cert(c.chain.clone(), c.key.clone_key())
-                .expect("credentials"),
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let (connector, address) = (TlsConnector::from(Arc::new(config)), self.address);
-        Endpoint::from_static("https://localhost")
-            .timeout(PATIENCE)
-            .connect_with_connector(tower::service_fn(move |_| {
-                let connector = connector.clone();
-                async move {
-                    let tcp = TcpStream::connect(address).await?;
-                    let tls = connector
-                        .connect("localhost".try_into().expect("a name"), tcp)
-                        .await?;
-                    Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(tls))
-                }
-            }))
-            .await
+        let own = credentials.map(|own| (own.chain.clone(), own.key.clone_key()));
+        tls::connect(self.address, self.authority.root(), own).await
     }
 }
 
