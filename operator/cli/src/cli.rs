@@ -111,6 +111,9 @@ pub enum Command {
     Namespace(command::namespace::Namespace),
     #[command(subcommand)]
     Context(command::context::Context),
+    Doctor(command::doctor::Doctor),
+    #[command(subcommand)]
+    Upgrade(command::upgrade::Upgrade),
     Whoami(command::whoami::Whoami),
     Completions(command::completions::Completions),
 }
@@ -146,6 +149,8 @@ impl Command {
             Command::Capability(capability) => Box::pin(capability.run(session)).await,
             Command::Namespace(namespace) => Box::pin(namespace.run(session)).await,
             Command::Context(context) => Box::pin(context.run(session)).await,
+            Command::Doctor(doctor) => Box::pin(doctor.run(session)).await,
+            Command::Upgrade(upgrade) => Box::pin(upgrade.run(session)).await,
             Command::Whoami(whoami) => Box::pin(whoami.run(session)).await,
             Command::Completions(completions) => completions.run(),
         }
