@@ -9,7 +9,7 @@ use fulcrum_store::{ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{self, DatabaseClock};
-use crate::config::{DatabaseConfig, DatabaseRoute};
+use crate::config::DatabaseConfig;
 use crate::identity::authority::{AuthorityError, AuthorityKind};
 use crate::identity::founding;
 use crate::identity::invite::{self, Invitation};
@@ -40,11 +40,6 @@ pub enum FoundationError {
     /// The schema cannot be brought up to date.
     #[error("database schema: {0}")]
     Migrate(#[from] MigrateError),
-    /// A pooler stands between, and commits are not safe behind one yet.
-    #[error(
-        "database.route = \"transaction_pooler\" is not offered yet: behind a pooler, a commit of one statement would be acknowledged before it is durable. Connect to the server directly"
-    )]
-    Pooler,
     /// The feature level in force is above what this build knows.
     #[error(
         "feature level {level} is in force, this build knows up to {known}; start a newer build"
@@ -74,10 +69,6 @@ pub enum FoundationError {
 /// # Errors
 /// When it cannot be reached, is too old, or may lose commits.
 pub async fn open(config: &DatabaseConfig) -> Result<PgStore, FoundationError> {
-    // Until a flush that is one statement begins a transaction behind a pooler.
-    if config.route == DatabaseRoute::TransactionPooler {
-        return Err(FoundationError::Pooler);
-    }
     let options = StoreOptions {
         pools: PoolSizes {
             control: config.control_connections_max,

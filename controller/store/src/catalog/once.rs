@@ -21,10 +21,13 @@ pub struct RequestNote {
     pub digest: [u8; 32],
 }
 
+/// Makes the answer that is kept, if the outcome is worth keeping.
+type MakeAnswer<T> = Box<dyn FnOnce(&T) -> Option<Vec<u8>> + Send>;
+
 /// How to do a mutation once.
 pub struct Once<T> {
     note: Option<RequestNote>,
-    answer: Box<dyn FnOnce(&T) -> Option<Vec<u8>> + Send>,
+    answer: MakeAnswer<T>,
 }
 
 /// What a call came to.

@@ -21,11 +21,14 @@ mod unknown;
 
 pub(crate) use messages::clear_timers;
 
+use std::collections::BTreeMap;
+
 use fulcrum_core::decide::command::Mail;
 use fulcrum_core::store::{Commit, CommitOutcome, Expected, FlushReport, StoreError};
 use fulcrum_core::task::TaskOp;
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::options::Route;
 use crate::partitions;
 use crate::problem::Problem;
 use crate::work::Prelude;
@@ -36,12 +39,16 @@ use commit::{Receipt, Written};
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Commits a batch.
-pub(crate) async fn flush(pool: &PgPool, batch: &[Commit]) -> Result<FlushReport, Problem> {
+pub(crate) async fn flush(
+    pool: &PgPool,
+    route: Route,
+    batch: &[Commit],
+) -> Result<FlushReport, Problem> {
     let all: Vec<&Commit> = batch.iter().collect();
     for attempt in 1..=ATTEMPTS_MAX {
         // What did not fit once is judged.
         let attempted = if attempt == 1 {
-            unopposed(pool, &all).await
+            unopposed(pool, route, &all).await
         } else {
             judged(pool, batch).await
         };
@@ -72,8 +79,16 @@ enum Attempt {
 }
 
 /// The whole batch, or nothing.
-async fn unopposed(pool: &PgPool, batch: &[&Commit]) -> Result<Attempt, Problem> {
-    if batch.iter().all(|commit| is_plain(commit)) {
+async fn unopposed(
+    pool: &PgPool,
+    route: Route,
+    batch: &[&Commit],
+) -> Result<Attempt, Problem> {
+    if asks_twice(batch) {
+        return Ok(Attempt::Again);
+    }
+    // Behind a pooler the end of a statement is not the end of its transaction.
+    if route == Route::Direct && batch.iter().all(|commit| is_plain(commit)) {
         let mut connection = pool.acquire().await?;
         return match crate::work::committing(commit::write(&mut connection, batch)).await {
             Ok(Written::All(receipt)) => Ok(all_committed(batch, receipt, Vec::new())),
@@ -112,6 +127,17 @@ async fn unopposed(pool: &PgPool, batch: &[&Commit]) -> Result<Attempt, Problem>
     }
     let outcomes = vec![CommitOutcome::Committed; batch.len()];
     finish(pool, tx, batch, outcomes, receipt).await
+}
+
+/// Do two commits answer one request? Only one of them can; which, is for the judge to say.
+fn asks_twice(batch: &[&Commit]) -> bool {
+    let mut asked = BTreeMap::new();
+    batch.iter().enumerate().any(|(position, commit)| {
+        commit.requests.iter().any(|record| {
+            let key = (record.namespace, &record.key);
+            *asked.entry(key).or_insert(position) != position
+        })
+    })
 }
 
 /// Nothing but what one call writes, and safe to be decided again if its answer is lost: a new run exists by then, and

@@ -1,10 +1,12 @@
 //! The answer to a COMMIT gets lost: the store finds out what became of it.
 
-use fulcrum_core::store::{CommitOutcome, Since, Store};
+use fulcrum_core::store::{Beat, BeatOutcome, CommitOutcome, Since, Store};
+use fulcrum_core::task::{HandOff, TaskOp};
+use fulcrum_core::time::Millis;
 
 use crate::database::Database;
 use crate::proxy::{Break, Proxy};
-use crate::sample::{next, run, start, start_with_task};
+use crate::sample::{next, run, start, start_with_task, worker};
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_looked_up_and_told_truly() {
@@ -48,8 +50,10 @@ async fn a_batch_of_new_runs_is_told_truly_too() {
     let database = Database::new().await;
     let proxy = Proxy::start().await;
     let store = database.store_by_way_of(proxy.address).await;
+    store.flush(vec![start(run(9))]).await.unwrap();
     for (n, when) in [(1, Break::Before), (2, Break::After)] {
-        proxy.arm(when);
+        // One call is the whole transaction; its rows name the run.
+        proxy.arm_at(when, run(n).0.as_bytes());
         let outcomes = store.flush(vec![start(run(n))]).await.unwrap().outcomes;
         assert!(!proxy.is_armed());
         assert_eq!(outcomes, [CommitOutcome::Committed], "{when:?}");
@@ -58,4 +62,39 @@ async fn a_batch_of_new_runs_is_told_truly_too() {
             [start(run(n)).head]
         );
     }
+}
+
+#[tokio::test]
+async fn a_task_handed_off_by_a_commit_whose_answer_is_lost_is_handed_over_all_the_same() {
+    let database = Database::new().await;
+    let proxy = Proxy::start().await;
+    let store = database.store_by_way_of(proxy.address).await;
+    let mut commit = start_with_task(run(1), "a");
+    let TaskOp::Create(task) = &commit.tasks[0] else {
+        panic!("the sample makes a task");
+    };
+    let hand = HandOff {
+        task: task.task,
+        worker: worker(1),
+        nonce: run(1).0,
+        lease: Millis::from_secs(30),
+    };
+    commit.hand_offs.push(hand);
+    store.flush(vec![start(run(9))]).await.unwrap();
+    proxy.arm_at(Break::After, run(1).0.as_bytes());
+    let report = store.flush(vec![commit]).await.unwrap();
+    assert!(!proxy.is_armed());
+    assert_eq!(report.outcomes, [CommitOutcome::Committed]);
+    assert_eq!(report.granted.len(), 1);
+    assert_eq!(report.granted[0].lease.nonce, hand.nonce);
+    let beat = Beat {
+        lease: report.granted[0].lease,
+        worker: hand.worker,
+    };
+    let held = database
+        .store
+        .heartbeat(&[beat], Millis::from_secs(30))
+        .await
+        .unwrap();
+    assert!(matches!(held[0], BeatOutcome::Extended(_)));
 }

@@ -1,7 +1,8 @@
-//! A proxy before the server that breaks one connection at its COMMIT.
+//! A proxy before the server that breaks one connection at its commit: at the word, or at the call that is all of a
+//! transaction, told by a run that it writes.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +22,7 @@ pub(crate) enum Break {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     armed: Arc<AtomicU8>,
+    needle: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Proxy {
@@ -29,21 +31,33 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let armed = Arc::new(AtomicU8::new(0));
         let shared = Arc::clone(&armed);
+        let needle = Arc::new(Mutex::new(Vec::new()));
+        let sought = Arc::clone(&needle);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let armed = Arc::clone(&shared);
+                let (armed, needle) = (Arc::clone(&shared), Arc::clone(&sought));
                 tokio::spawn(async move {
                     let server = TcpStream::connect(server_address()).await.unwrap();
                     // Either side may go away at any time.
-                    let _ = relay(client, server, &armed).await;
+                    let _ = relay(client, server, &armed, &needle).await;
                 });
             }
         });
-        Self { address, armed }
+        Self {
+            address,
+            armed,
+            needle,
+        }
     }
 
     /// Breaks the connection that commits next.
     pub(crate) fn arm(&self, when: Break) {
+        self.arm_at(when, b"COMMIT");
+    }
+
+    /// Breaks the connection that sends these bytes next.
+    pub(crate) fn arm_at(&self, when: Break, bytes: &[u8]) {
+        *self.needle.lock().unwrap() = bytes.to_vec();
         self.armed.store(when as u8, Ordering::SeqCst);
     }
 
@@ -57,6 +71,7 @@ async fn relay(
     mut client: TcpStream,
     mut server: TcpStream,
     armed: &AtomicU8,
+    needle: &Mutex<Vec<u8>>,
 ) -> std::io::Result<()> {
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
@@ -66,7 +81,8 @@ async fn relay(
                 if sent.is_empty() {
                     return Ok(());
                 }
-                if sent.windows(6).any(|bytes| bytes == b"COMMIT") {
+                let needle = needle.lock().unwrap().clone();
+                if !needle.is_empty() && sent.windows(needle.len()).any(|bytes| bytes == needle) {
                     match armed.swap(0, Ordering::SeqCst) {
                         1 => return Ok(()),
                         2 => {

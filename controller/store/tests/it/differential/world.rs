@@ -8,7 +8,7 @@ use fulcrum_core::store::{
     Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask, ReviewOp, ReviewRow,
     RunStatus, Store, TimerOp,
 };
-use fulcrum_core::task::{Fence, Lease, TaskOp, TaskState};
+use fulcrum_core::task::{Fence, HandOff, Lease, TaskOp, TaskState};
 use fulcrum_core::time::Millis;
 use fulcrum_store::catalog::Page;
 use sqlx::types::Uuid;
