@@ -134,7 +134,7 @@ pub(super) fn fit<M: Message>(mut messages: Vec<M>, more: More) -> (Vec<M>, More
         bytes += message.encoded_len();
         bytes <= ANSWER_BYTES_MAX
     };
-    let fitting = messages.iter().take_while(|message| fits(*message)).count();
+    let fitting = messages.iter().take_while(|message| fits(message)).count();
     if fitting == messages.len() {
         return (messages, more);
     }
