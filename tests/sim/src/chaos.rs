@@ -14,6 +14,7 @@ use crate::stage::sometimes::Sometimes;
 pub const MENDED_AFTER: Duration = Duration::from_millis(9_000);
 
 /// Whatever befalls a world.
+#[derive(Clone)]
 pub struct Chaos {
     /// The world.
     pub stage: Arc<Stage>,
@@ -35,6 +36,24 @@ impl Chaos {
             }
             if dice.happens(misfortune) {
                 self.strike(&dice);
+            }
+        }
+    }
+
+    /// Kills workers at the very moment at which they are granted something.
+    pub async fn reap(self) {
+        let dice = Dice::of(self.stage.seed, "reaper of workers");
+        loop {
+            for worker in self.stage.doomed().await {
+                let Some(site) = self.sites.iter().find(|site| site.worker() == worker) else {
+                    continue;
+                };
+                self.stage.saw(Sometimes::GranteeDied);
+                self.stage
+                    .note(site.name(), "dies before it hears of its grant");
+                site.kill();
+                let site = Arc::clone(site);
+                later(dice.span_ms(500, 6_000), move || site.start());
             }
         }
     }

@@ -99,6 +99,7 @@ async fn live(stage: Arc<Stage>, table: Table) {
         hosts: hosts.clone(),
         sites: sites.clone(),
     };
+    world.spawn(chaos.clone().reap());
     world.spawn(chaos.reign());
 
     tokio::time::sleep(dice.span_ms(10_000, 35_000)).await;

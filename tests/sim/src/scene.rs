@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fulcrum_core::ids::WorkerId;
 use fulcrum_core::store::reference::ReferenceStore;
+use tokio::sync::Notify;
 
 use crate::edge::target::Target;
 use crate::oracle::witness::Witness;
@@ -29,6 +31,8 @@ pub struct Stage {
     pub database: ReferenceStore,
     witness: Mutex<Witness>,
     target: Mutex<Target>,
+    doomed: Mutex<Vec<WorkerId>>,
+    toll: Notify,
 }
 
 impl Stage {
@@ -44,6 +48,8 @@ impl Stage {
             database: ReferenceStore::new(BIRTH),
             witness: Mutex::default(),
             target: Mutex::default(),
+            doomed: Mutex::default(),
+            toll: Notify::new(),
         })
     }
 
@@ -65,6 +71,19 @@ impl Stage {
     /// Who sees every commit.
     pub fn witness(&self) -> MutexGuard<'_, Witness> {
         self.witness.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This worker dies now.
+    pub fn doom(&self, worker: WorkerId) {
+        let mut doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner);
+        doomed.push(worker);
+        self.toll.notify_one();
+    }
+
+    /// Waits for workers that are to die.
+    pub async fn doomed(&self) -> Vec<WorkerId> {
+        self.toll.notified().await;
+        std::mem::take(&mut *self.doomed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where effects end up.

@@ -94,6 +94,12 @@ impl Connection {
         fate
     }
 
+    /// Does the first to be granted something die of it?
+    fn grantee_dies(&self) -> Option<Doom> {
+        let rate = self.stage.storm.rates().grantee_dies;
+        self.dice.happens(rate).then_some(Doom)
+    }
+
     async fn unit<T: Send + 'static>(
         &self,
         unit: Unit,
@@ -216,6 +222,16 @@ async fn run<T>(
     }
 }
 
+/// The worker that is granted something dies before it can hear of it.
+#[derive(Debug, Clone, Copy)]
+struct Doom;
+
+fn doom_first(stage: &Stage, doom: Option<Doom>, granted: &[GrantedTask]) {
+    if let (Some(Doom), Some(task)) = (doom, granted.first()) {
+        stage.doom(task.worker);
+    }
+}
+
 /// The reference store never waits.
 fn at_once<T>(answer: impl Future<Output = T>) -> T {
     answer
@@ -229,9 +245,11 @@ impl Store for Connection {
         batch: impl Into<Arc<[Commit]>> + Send,
     ) -> Result<FlushReport, StoreError> {
         let (batch, who): (Arc<[Commit]>, _) = (batch.into(), self.life.name());
+        let dies = self.grantee_dies();
         self.unit(Unit::Flush(batch.len()), move |stage, store| {
             let report = at_once(store.flush(Arc::clone(&batch)))?;
             stage.witness().flushed(stage, who, &batch, &report);
+            doom_first(stage, dies, &report.granted);
             Ok(report)
         })
         .await
@@ -271,9 +289,11 @@ impl Store for Connection {
         lease: Millis,
     ) -> Result<Vec<GrantedTask>, StoreError> {
         let (requests, who) = (requests.to_vec(), self.life.name());
+        let dies = self.grantee_dies();
         self.unit(Unit::Write, move |stage, store| {
             let granted = at_once(store.claim(&requests, lease))?;
             stage.witness().granted(stage, who, &granted);
+            doom_first(stage, dies, &granted);
             Ok(granted)
         })
         .await

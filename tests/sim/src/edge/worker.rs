@@ -79,6 +79,12 @@ impl Site {
         self.name
     }
 
+    /// Who it is to the controllers.
+    #[must_use]
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
     /// Its way to the controllers.
     #[must_use]
     pub fn wire(&self) -> &Wire {

@@ -222,6 +222,7 @@ impl Witness {
             }
             let held = self.held.get_mut(&grant.lease.task);
             if let Some(held) = held.filter(|held| held.lease == grant.lease) {
+                stage.saw(Sometimes::GrantGivenBack);
                 stage.note(who, format_args!("gives back {:?}", grant.lease));
                 held.leased = false;
             }

@@ -65,6 +65,10 @@ sometimes! {
     TwoHolders,
     /// A task was leased by the commit that made it.
     TaskHandedOff,
+    /// A worker died before it could hear what it was granted.
+    GranteeDied,
+    /// A grant that nobody fetched was given back.
+    GrantGivenBack,
     /// A caller went away and its call was dropped where it was.
     CallDropped,
     /// Grants of a call that was repeated came again.

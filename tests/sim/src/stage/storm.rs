@@ -29,6 +29,7 @@ pub struct Rates {
     pub crash_after_commit: PerMille,
     pub read_fails: PerMille,
     pub claim_unheard: PerMille,
+    pub grantee_dies: PerMille,
     pub database_slow: PerMille,
     /// How often, when something is to befall the world, it is of this kind: see `chaos`.
     pub misfortune: PerMille,
@@ -61,6 +62,7 @@ impl Storm {
             crash_after_commit: rate(15, 40),
             read_fails: rate(20, 100),
             claim_unheard: rate(15, 60),
+            grantee_dies: rate(20, 60),
             database_slow: rate(30, 150),
             misfortune: rate(500, 1_000),
         };
