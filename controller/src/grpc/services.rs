@@ -37,8 +37,8 @@ use super::workers::WorkerAdmin;
 use crate::PgEngine;
 use crate::clock::DatabaseClock;
 use crate::config::{IdentityConfig, ListenConfig};
-use crate::loops::Board;
 use crate::identity::{Issuance, Registry, Roll};
+use crate::loops::Board;
 use crate::server::ServerLimits;
 use crate::sockets::Addresses;
 
