@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fulcrum_e2e::api;
 use fulcrum_e2e::postgres::Postgres;
@@ -166,10 +166,7 @@ capabilities:
             .collect();
         let mut all = Vec::new();
         for keys in keys.chunks(BATCH) {
-            let specs = keys
-                .iter()
-                .map(|key| api::spec(work.workflow, &json!({ "item": key }), key));
-            let ids = self.stack.api.start_many(specs.collect()).await?;
+            let ids = self.accepted(work, keys).await?;
             for (run_id, key) in ids.iter().zip(keys) {
                 self.log.note(Accepted {
                     run_id: run_id.clone(),
@@ -180,6 +177,26 @@ capabilities:
             all.extend(ids);
         }
         Ok(all)
+    }
+
+    /// Starts runs under these keys, again and again while they are refused for a while: a key stands for one run.
+    async fn accepted(&self, work: Work, keys: &[String]) -> anyhow::Result<Vec<String>> {
+        let began = Instant::now();
+        loop {
+            let specs = keys
+                .iter()
+                .map(|key| api::spec(work.workflow, &json!({ "item": key }), key));
+            match self.stack.api.start_many(specs.collect()).await {
+                Ok(ids) => return Ok(ids),
+                Err(error) => {
+                    let told = error.to_string();
+                    let passes = ["StoreUnavailable", "Overloaded", "Draining"];
+                    let passes = passes.iter().any(|reason| told.contains(reason));
+                    anyhow::ensure!(passes && began.elapsed() < wait::PATIENCE, error);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
     }
 
     /// Waits until so many of the accepted runs are closed, or all of them if there are fewer.
@@ -228,7 +245,7 @@ capabilities:
             if counts.iter().all(|(.., count)| *count == 0) || began.elapsed().as_secs() > 15 {
                 break counts;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         };
         let mut timelines = std::collections::BTreeMap::new();
         for run in &accepted {

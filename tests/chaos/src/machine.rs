@@ -45,14 +45,20 @@ impl Need {
             Self::PacketFilter => runs("iptables", "--version"),
             Self::FalseClock => false_clock().is_some(),
             Self::Compiler => runs("cc", "--version"),
-            Self::CpuGroups => Path::new(CPU_GROUPS).join("cpu.cfs_quota_us").exists() || Path::new(CPU_GROUPS).join("cgroup.procs").exists(),
+            Self::CpuGroups => {
+                Path::new(CPU_GROUPS).join("cpu.cfs_quota_us").exists()
+                    || Path::new(CPU_GROUPS).join("cgroup.procs").exists()
+            }
         }
     }
 }
 
 fn runs(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
-    command.arg(argument).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg(argument)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -153,6 +159,13 @@ pub fn false_clock_env(file: &Path) -> anyhow::Result<Vec<(String, String)>> {
     ])
 }
 
+/// Lets the database's user read a file, or enter a folder.
+pub fn readable_by_all(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = if path.is_dir() { 0o755 } else { 0o644 };
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+}
+
 const CPU_GROUPS: &str = "/sys/fs/cgroup/cpu";
 
 /// A share of the processor for one process. Gone with the value; the process is free again.
@@ -200,7 +213,14 @@ impl SlowDisk {
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is text");
         run(
             "cc",
-            &["-shared", "-fPIC", "-o", &text(&library)?, &text(&source)?, "-ldl"],
+            &[
+                "-shared",
+                "-fPIC",
+                "-o",
+                &text(&library)?,
+                &text(&source)?,
+                "-ldl",
+            ],
         )?;
         let disk = Self { library, delay };
         disk.set(0)?;

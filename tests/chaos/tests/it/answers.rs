@@ -156,7 +156,10 @@ async fn fault_05_duplicates_across_attempts_change_nothing() -> anyhow::Result<
     let decide = [(); 5].map(|()| stack.api.decide(&review, Decision::Approve, None));
     let decided = futures(decide).await;
     let taken = decided.iter().filter(|answer| answer.is_ok()).count();
-    assert_eq!(taken, 1, "approved by five requests, taken once: {decided:?}");
+    assert_eq!(
+        taken, 1,
+        "approved by five requests, taken once: {decided:?}"
+    );
     assert_eq!(stack.api.output(&asks).await, Value::Null);
 
     // One request, five times at once, is one run.

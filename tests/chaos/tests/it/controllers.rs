@@ -33,8 +33,14 @@ async fn fault_08_the_controller_is_away_longer_than_the_leases() -> anyhow::Res
     let findings = field.verdict(back).await?;
     assert_eq!(findings.expired, 8, "only what the dead one held ran out");
     assert_eq!(findings.calls, 24, "and only that was dispatched again");
-    assert!(again >= Duration::from_secs(2), "after {again:?}: no grace was given");
-    eprintln!("fault 8: the dead one's tasks came again after {:.1} s; {findings}", again.as_secs_f64());
+    assert!(
+        again >= Duration::from_secs(2),
+        "after {again:?}: no grace was given"
+    );
+    eprintln!(
+        "fault 8: the dead one's tasks came again after {:.1} s; {findings}",
+        again.as_secs_f64()
+    );
     Ok(())
 }
 
@@ -63,7 +69,11 @@ async fn fault_10_controllers_are_replaced_one_by_one_under_load() -> anyhow::Re
         let began = Instant::now();
         let status = field.stack.controllers[at].program.terminate().await?;
         slowest = slowest.max(began.elapsed());
-        assert!(status.success(), "{}", field.stack.controllers[at].program.log());
+        assert!(
+            status.success(),
+            "{}",
+            field.stack.controllers[at].program.log()
+        );
         drop(unread);
         // Meanwhile clients are served by the other one, without an error that a client would have to know of.
         field.start(RELAY, 10).await?;
@@ -71,7 +81,10 @@ async fn fault_10_controllers_are_replaced_one_by_one_under_load() -> anyhow::Re
     }
     field.stack.api.signal(&waiting, "go", &json!(1)).await?;
     let findings = field.verdict(Instant::now()).await?;
-    eprintln!("fault 10: the slowest end took {:.1} s; {findings}", slowest.as_secs_f64());
+    eprintln!(
+        "fault 10: the slowest end took {:.1} s; {findings}",
+        slowest.as_secs_f64()
+    );
     assert_eq!(findings.expired, 0, "no lease was lost to a restart");
     assert!(slowest < Duration::from_secs(22), "{slowest:?}");
     Ok(())
@@ -81,7 +94,9 @@ async fn fault_10_controllers_are_replaced_one_by_one_under_load() -> anyhow::Re
 async fn fault_10_two_connectors_of_one_identity_overlap() -> anyhow::Result<()> {
     let _scale = Scale::asked("fault 10");
     let mut field = Field::open(1, 8).await?;
-    field.target.answer(Manner::Slow(Duration::from_millis(300)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(300)));
     field.start(RELAY, 20).await?;
     field.closed(2).await;
     let mut old = field.edges.remove(0);
@@ -104,7 +119,11 @@ async fn fault_11_two_reapers_and_a_row_that_always_errors() -> anyhow::Result<(
     let mut field = Field::over(Postgres::start()?, 2, &[], 1, 250).await?;
     field.target.answer(Manner::Silent);
     // A run whose timeline somebody changed: whatever loads it fails, each time.
-    let bad = field.stack.api.start("ship", &json!({ "item": "bad" })).await?;
+    let bad = field
+        .stack
+        .api
+        .start("ship", &json!({ "item": "bad" }))
+        .await?;
     field.start(SHIP, tasks).await?;
     field.target.called(tasks + 1).await;
     field.edges[0].kill()?;
@@ -132,7 +151,10 @@ async fn fault_11_two_reapers_and_a_row_that_always_errors() -> anyhow::Result<(
         .value("select count(*) from runs where closed_at is null")?;
     assert_eq!(open, "1");
     let findings = field.verdict(killed).await?;
-    assert_eq!(findings.expired, tasks, "each lease ran out once, for both reapers");
+    assert_eq!(
+        findings.expired, tasks,
+        "each lease ran out once, for both reapers"
+    );
     assert_eq!(findings.calls, 2 * tasks + 1);
     eprintln!("fault 11: {findings}");
     Ok(())
@@ -142,7 +164,9 @@ async fn fault_11_two_reapers_and_a_row_that_always_errors() -> anyhow::Result<(
 async fn fault_12_a_controller_sleeps_through_its_succession() -> anyhow::Result<()> {
     let scale = Scale::asked("fault 12");
     let field = Field::over(Postgres::start()?, 2, &[], 2, 8).await?;
-    field.target.answer(Manner::Slow(Duration::from_millis(100)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(100)));
     let mut field = field;
     for _ in 0..scale.pick(1, 5) {
         field.start(RELAY, 30).await?;

@@ -16,13 +16,15 @@ use fulcrum_chaos::wire::{Inspect, Verdict, Wire};
 use fulcrum_e2e::api::{self, NAMESPACE};
 use fulcrum_e2e::postgres::Postgres;
 use fulcrum_e2e::wait;
-use fulcrum_proto::admin::v1::{CreateJoinTokenRequest, CreateNamespaceRequest, RevokeWorkerRequest, WhoAmIRequest};
+use fulcrum_proto::admin::v1::{
+    CreateJoinTokenRequest, CreateNamespaceRequest, RevokeWorkerRequest, WhoAmIRequest,
+};
 use fulcrum_proto::common::v1::IdentityKind;
 use fulcrum_proto::review::v1::{DecideReviewRequest, Decision};
 use fulcrum_proto::workflow::v1::batch_start_runs_result::Result as Started;
 use fulcrum_proto::workflow::v1::{
-    ApplyDefinitionRequest, BatchStartRunsRequest, CancelRunRequest, SignalRunRequest, SourceFormat,
-    StartRunRequest,
+    ApplyDefinitionRequest, BatchStartRunsRequest, CancelRunRequest, SignalRunRequest,
+    SourceFormat, StartRunRequest,
 };
 use fulcrum_sdk::channel::{self, Channel};
 use fulcrum_sdk::{Refusal, client};
@@ -50,7 +52,6 @@ const SWEPT: &[&str] = &[
     "SignalRun",
     "CancelRun",
     "DecideReview",
-    "CreateNamespace",
     "CreateJoinToken",
     "RevokeWorker",
     "Register",
@@ -58,11 +59,16 @@ const SWEPT: &[&str] = &[
     "AppendJournal",
     "ReportTasks",
     "Heartbeat",
+    "CreateNamespace",
 ];
 
-/// Calls that change nothing, and two that cannot be repeated: a token or key is used up by the first answer.
-const NOT_SWEPT: &[&str] = &["Enrol", "RenewCertificate"];
-const READS: &[&str] = &["Get", "List", "Watch", "Stream", "Validate", "WhoAmI"];
+/// Two that cannot be repeated, because a token or key is used up by the first answer, and one that can be made only once
+/// in the life of an installation.
+const NOT_SWEPT: &[&str] = &["Enrol", "RenewCertificate", "RaiseFeatureLevel"];
+/// Calls that change nothing.
+const READS: &[&str] = &[
+    "Examine", "Get", "List", "Watch", "Stream", "Validate", "WhoAmI",
+];
 
 #[test]
 fn every_mutating_call_is_swept() -> anyhow::Result<()> {
@@ -142,10 +148,16 @@ impl Sweep {
         controller.up().await?;
         let again = answered(what, &call).await?;
         if let Some(first) = first {
-            anyhow::ensure!(first == again, "{what} {point:?}: {first:?}, then {again:?}");
+            anyhow::ensure!(
+                first == again,
+                "{what} {point:?}: {first:?}, then {again:?}"
+            );
         }
         let third = answered(what, &call).await?;
-        anyhow::ensure!(again == third, "{what} {point:?}: {again:?}, then {third:?}");
+        anyhow::ensure!(
+            again == third,
+            "{what} {point:?}: {again:?}, then {third:?}"
+        );
         Ok(again)
     }
 
@@ -187,16 +199,13 @@ async fn answered<T>(what: &str, call: impl AsyncFn() -> Result<T, Status>) -> a
     }
 }
 
-/// Strikes at the first COMMIT of a transaction that was begun to write.
+/// Strikes at the first commit: COMMIT of a transaction that was begun to write, or a call of the function that commits a
+/// plain batch by itself.
 fn at_commit(point: Point, reached: CancellationToken) -> Inspect {
     let struck = CancellationToken::new();
-    Arc::new(move |begun, bytes| {
-        let text = String::from_utf8_lossy(bytes).to_lowercase();
-        if let Some(at) = text.rfind("begin") {
-            *begun = text[at..].chars().take(40).collect();
-        }
-        let commits = text.contains("commit\0") && !begun.contains("read only");
-        if !commits || struck.is_cancelled() {
+    Arc::new(move |memory, bytes| {
+        if !commits(memory, &String::from_utf8_lossy(bytes).to_lowercase()) || struck.is_cancelled()
+        {
             return Verdict::Pass;
         }
         struck.cancel();
@@ -210,10 +219,37 @@ fn at_commit(point: Point, reached: CancellationToken) -> Inspect {
     })
 }
 
+/// Whether these messages commit something. A connection remembers how its transaction began, and, behind a line break,
+/// under which names statements that commit by themselves were prepared.
+fn commits(memory: &mut String, sent: &str) -> bool {
+    let (mut begun, mut prepared) = match memory.split_once('\n') {
+        Some((begun, prepared)) => (begun.to_owned(), prepared.to_owned()),
+        None => (String::new(), String::new()),
+    };
+    if let Some(at) = sent.rfind("begin") {
+        begun = sent[at..].chars().take(40).collect();
+    }
+    let calls = prepared
+        .split(' ')
+        .any(|name| !name.is_empty() && sent.contains(&format!("\0{name}\0")));
+    if let Some(at) = sent.find("fulcrum_commit")
+        && let Some(name) = sent[..at].rfind("sqlx_s_")
+    {
+        let name: String = sent[name..at]
+            .chars()
+            .take_while(|letter| *letter != '\0')
+            .collect();
+        prepared.push_str(&name);
+        prepared.push(' ');
+    }
+    let ends = sent.contains("commit\0") && !begun.contains("read only");
+    *memory = format!("{begun}\n{prepared}");
+    calls || ends
+}
+
 const WAITS: &str = "workflow: waits\nsteps: [{ id: w, wait: go }]";
 const ASKS: &str = "workflow: asks\nsteps: [{ id: r, review: 'Go on?' }]";
-const CALLS: &str =
-    "workflow: calls\nsteps: [{ id: s, call: by.hand, with: { n: 1 }, retry: { max_attempts: 5, initial: 10ms, max: 20ms } }]";
+const CALLS: &str = "workflow: calls\nsteps: [{ id: s, call: by.hand, with: { n: 1 }, retry: { max_attempts: 5, initial: 10ms, max: 20ms } }]";
 const NOTHING: &str = "workflow: nothing\nsteps: [{ id: s, set: { x: \"${1}\" } }]";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,14 +312,17 @@ async fn crash_one(
                 wait: None,
             };
             let call = async || {
-                let answer = client::runs(channel.clone()).start_run(request.clone()).await?;
+                let answer = client::runs(channel.clone())
+                    .start_run(request.clone())
+                    .await?;
                 Ok(answer.into_inner().run.map(|run| run.run_id))
             };
             let run = sweep.crash(method, point, call).await?;
             sweep.note(&run.expect("a started run has an id"));
         }
         "BatchStartRuns" => {
-            let specs = (0..3).map(|n| api::spec("nothing", &json!({}), &format!("{request_id} {n}")));
+            let specs =
+                (0..3).map(|n| api::spec("nothing", &json!({}), &format!("{request_id} {n}")));
             let request = BatchStartRunsRequest {
                 namespace: NAMESPACE.to_owned(),
                 specs: specs.collect(),
@@ -315,7 +354,9 @@ async fn crash_one(
                 request_id,
             };
             let call = async || {
-                let answer = client::runs(channel.clone()).signal_run(request.clone()).await?;
+                let answer = client::runs(channel.clone())
+                    .signal_run(request.clone())
+                    .await?;
                 Ok(answer.into_inner())
             };
             sweep.crash(method, point, call).await?;
@@ -330,7 +371,9 @@ async fn crash_one(
                 request_id,
             };
             let call = async || {
-                let answer = client::runs(channel.clone()).cancel_run(request.clone()).await?;
+                let answer = client::runs(channel.clone())
+                    .cancel_run(request.clone())
+                    .await?;
                 Ok(answer.into_inner().run.map(|run| run.run_id))
             };
             sweep.crash(method, point, call).await?;
@@ -369,7 +412,10 @@ async fn crash_one(
                 let answer = client::namespaces(channel.clone())
                     .create_namespace(request.clone())
                     .await?;
-                Ok(answer.into_inner().namespace.map(|namespace| namespace.name))
+                Ok(answer
+                    .into_inner()
+                    .namespace
+                    .map(|namespace| namespace.name))
             };
             sweep.crash(method, point, call).await?;
         }
@@ -425,9 +471,7 @@ async fn crash_one(
             // What was granted, and lost with the controller's memory, is granted again once its lease is over.
             let call = async || {
                 hand.register().await?;
-                let tasks = hand
-                    .lease(1, Duration::from_secs(20), &request_id)
-                    .await?;
+                let tasks = hand.lease(1, Duration::from_secs(20), &request_id).await?;
                 let task = tasks.into_iter().next();
                 task.map(|task| (task.task_id, task.effect_key))
                     .ok_or_else(|| Status::unavailable("no task yet"))

@@ -58,7 +58,10 @@ async fn fault_06_the_database_is_killed_again_and_again() -> anyhow::Result<()>
         }
     }
     let findings = field.verdict(Instant::now()).await?;
-    eprintln!("fault 6: back at work within {:.1} s; {findings}", back_at_work.as_secs_f64());
+    eprintln!(
+        "fault 6: back at work within {:.1} s; {findings}",
+        back_at_work.as_secs_f64()
+    );
     assert!(back_at_work < Duration::from_secs(15), "{back_at_work:?}");
     Ok(())
 }
@@ -92,7 +95,10 @@ async fn fault_07_clients_give_up_while_the_database_is_slow() -> anyhow::Result
             given_up
         }
     });
-    let given_up: u64 = futures_util::future::join_all(storm).await.into_iter().sum();
+    let given_up: u64 = futures_util::future::join_all(storm)
+        .await
+        .into_iter()
+        .sum();
     wire.set(Weather::Clear);
     assert!(given_up > 100, "only {given_up} calls were given up");
     let calm = Instant::now();
@@ -133,7 +139,10 @@ async fn fault_15_the_endpoint_turns_read_only_under_open_connections() -> anyho
     field.start(SHIP, scale.pick(20, 200)).await?;
     let healed = flipped.elapsed();
     let findings = field.verdict(flipped).await?;
-    eprintln!("fault 15: writes again after {:.1} s; {findings}", healed.as_secs_f64());
+    eprintln!(
+        "fault 15: writes again after {:.1} s; {findings}",
+        healed.as_secs_f64()
+    );
     assert!(healed < Duration::from_secs(15), "{healed:?}");
     Ok(())
 }
@@ -155,7 +164,9 @@ async fn caught_up(primary: &Postgres, standby: &Postgres) {
 async fn fault_19_the_database_falls_silent() -> anyhow::Result<()> {
     let scale = Scale::asked("fault 19");
     let (field, wire) = over_a_wire(1, 1).await?;
-    field.target.answer(Manner::Slow(Duration::from_millis(200)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(200)));
     field.start(RELAY, 30).await?;
     field.closed(3).await;
     let pid = field.stack.controllers[0].program.process()?.pid();
@@ -225,7 +236,10 @@ async fn fault_22_slow_statements_fill_the_request_pool() -> anyhow::Result<()> 
     field.target.answer(Manner::Prompt);
     let findings = field.verdict(Instant::now()).await?;
     assert_eq!(findings.expired, 0, "leases were renewed all the time");
-    eprintln!("fault 22: commits stood for {:.1} s; {findings}", held.as_secs_f64());
+    eprintln!(
+        "fault 22: commits stood for {:.1} s; {findings}",
+        held.as_secs_f64()
+    );
     Ok(())
 }
 
@@ -258,7 +272,10 @@ async fn fault_27_wake_ups_between_controllers_are_cut_off() -> anyhow::Result<(
         slowest = slowest.max(began.elapsed());
     }
     let findings = field.verdict(Instant::now()).await?;
-    eprintln!("fault 27: the slowest pickup took {:.1} s; {findings}", slowest.as_secs_f64());
+    eprintln!(
+        "fault 27: the slowest pickup took {:.1} s; {findings}",
+        slowest.as_secs_f64()
+    );
     assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     Ok(())
 }

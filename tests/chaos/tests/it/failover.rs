@@ -31,7 +31,10 @@ impl Pair {
         let url = postgres.url_at(wire.address());
         let settings = [("database.url", url.as_str())];
         let field = Field::over(postgres, controllers, &settings, 0, 1).await?;
-        let standby = field.stack.postgres.standby_through(replication.address())?;
+        let standby = field
+            .stack
+            .postgres
+            .standby_through(replication.address())?;
         Ok(Self {
             field,
             wire,
@@ -44,7 +47,11 @@ impl Pair {
     async fn part(&self) -> anyhow::Result<()> {
         let standby = self.standby.as_ref().expect("it was not promoted yet");
         wait::until("the standby has caught up", || async {
-            let written = self.field.stack.postgres.value("select pg_current_wal_lsn()")?;
+            let written = self
+                .field
+                .stack
+                .postgres
+                .value("select pg_current_wal_lsn()")?;
             let behind = standby.value(&format!(
                 "select pg_wal_lsn_diff('{written}', pg_last_wal_replay_lsn()) > 0"
             ))?;
@@ -92,16 +99,25 @@ async fn fault_14_a_standby_without_the_last_commits_takes_over() -> anyhow::Res
     wait::until("the other hand is known", || other.register()).await;
     let fresh = other.take(1).await?;
     assert_eq!(fresh[0].task_id, stale[0].task_id);
-    assert_eq!(fresh[0].lease_seq, stale[0].lease_seq, "the counter repeats");
+    assert_eq!(
+        fresh[0].lease_seq, stale[0].lease_seq,
+        "the counter repeats"
+    );
     assert_eq!(fresh[0].effect_key, stale[0].effect_key);
     assert_eq!(hand.beat(&stale).await?, [LeaseState::Lost]);
     let refused = [Receipt::Refused(ErrorReason::LeaseLost)];
     assert_eq!(hand.complete(&stale, &json!("lost")).await?, refused);
-    assert_eq!(other.complete(&fresh, &json!("kept")).await?, [Receipt::Accepted]);
+    assert_eq!(
+        other.complete(&fresh, &json!("kept")).await?,
+        [Receipt::Accepted]
+    );
     assert_eq!(api.output(&kept).await, json!("kept"));
 
     // What was accepted and lost can be submitted again.
-    assert!(api.run(&lost).await.is_err(), "an asynchronous standby cannot have it");
+    assert!(
+        api.run(&lost).await.is_err(),
+        "an asynchronous standby cannot have it"
+    );
     let again = api.start("w", &json!({})).await?;
     let tasks = hand.take(1).await?;
     hand.complete(&tasks, &json!("again")).await?;

@@ -35,7 +35,10 @@ async fn pressure(field: &Field, clients: usize, time: Duration) -> (f64, f64, D
                     ..StartRunRequest::default()
                 };
                 let began = Instant::now();
-                match client::runs(field.stack.api.channel()).start_run(request).await {
+                match client::runs(field.stack.api.channel())
+                    .start_run(request)
+                    .await
+                {
                     Ok(answer) => {
                         took.push(began.elapsed());
                         accepted.fetch_add(1, Ordering::Relaxed);
@@ -79,7 +82,10 @@ async fn fault_21_twice_as_much_as_it_can_do() -> anyhow::Result<()> {
     );
     assert_eq!(findings.expired, 0, "heartbeats are never shed");
     // Other things run on this machine: half is what cannot be explained by them.
-    assert!(over > normal / 2.0 && after > normal / 2.0, "{normal} {over} {after}");
+    assert!(
+        over > normal / 2.0 && after > normal / 2.0,
+        "{normal} {over} {after}"
+    );
     Ok(())
 }
 
@@ -185,14 +191,19 @@ async fn fault_40_a_seeded_mix_of_everything() -> anyhow::Result<()> {
     let postgres = Postgres::start()?;
     let wire = Wire::to(postgres.address()).await?;
     let url = postgres.url_at(wire.address());
-    let settings = [("database.url", url.as_str()), ("limits.crash_count_max", "50")];
+    let settings = [
+        ("database.url", url.as_str()),
+        ("limits.crash_count_max", "50"),
+    ];
     let mut field = Field::over(postgres, 2, &settings, 3, 8).await?;
     let mut dice = Dice(seed | 1);
     let mut happened: BTreeMap<&str, u32> = BTreeMap::new();
     let until = Instant::now() + scale.seconds(25, 7_200);
     let mut memory = Vec::new();
     while Instant::now() < until {
-        field.start(RELAY, 5 + usize::try_from(dice.roll(10))?).await?;
+        field
+            .start(RELAY, 5 + usize::try_from(dice.roll(10))?)
+            .await?;
         tokio::time::sleep(Duration::from_millis(dice.roll(800))).await;
         let edge = usize::try_from(dice.roll(3))?;
         let at = usize::try_from(dice.roll(2))?;
@@ -243,7 +254,10 @@ async fn fault_40_a_seeded_mix_of_everything() -> anyhow::Result<()> {
     let quiet = Instant::now();
     field.terms.recovery_max = Duration::from_secs(85);
     let findings = field.verdict(quiet).await?;
-    eprintln!("fault 40, seed {seed}: {happened:?}; memory {:?} MiB; {findings}", memory.last());
+    eprintln!(
+        "fault 40, seed {seed}: {happened:?}; memory {:?} MiB; {findings}",
+        memory.last()
+    );
     if scale == Scale::Full {
         assert_eq!(happened.len(), 7, "a fault never fired: {happened:?}");
     }

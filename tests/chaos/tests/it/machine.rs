@@ -1,6 +1,5 @@
 //! Faults of the machine: its network, clocks, processor and disk.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fulcrum_chaos::field::{Field, RELAY, SHIP};
@@ -30,7 +29,9 @@ async fn fault_18_the_network_carries_one_way_only() -> anyhow::Result<()> {
     }
     let field = Field::open(2, 8).await?;
     let grpc = port(&field.stack.controllers[0].endpoint());
-    field.target.answer(Manner::Slow(Duration::from_millis(100)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(100)));
     let loss = scale.seconds(6, 15);
     field.start(RELAY, 40).await?;
     field.closed(4).await;
@@ -60,13 +61,19 @@ async fn fault_18_the_network_carries_one_way_only() -> anyhow::Result<()> {
 async fn fault_18_bytes_are_held_one_way_while_connections_live() -> anyhow::Result<()> {
     let scale = Scale::asked("fault 18");
     let mut field = Field::open(1, 8).await?;
-    let grpc = std::net::SocketAddr::from(([127, 0, 0, 1], port(&field.stack.controllers[0].endpoint())));
+    let grpc =
+        std::net::SocketAddr::from(([127, 0, 0, 1], port(&field.stack.controllers[0].endpoint())));
     let wire = Wire::to(grpc).await?;
     let endpoint = format!("https://{}", wire.address());
     let config = field.edge_config();
-    let edge = field.stack.connector_through("far", 0, &endpoint, &config).await?;
+    let edge = field
+        .stack
+        .connector_through("far", 0, &endpoint, &config)
+        .await?;
     field.edges.push(edge);
-    field.target.answer(Manner::Slow(Duration::from_millis(100)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(100)));
     for weather in [Weather::RequestsHeld, Weather::AnswersHeld] {
         field.start(RELAY, 30).await?;
         field.target.called(10).await;
@@ -85,12 +92,14 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
     if !machine::have("fault 17", &[Need::FalseClock], scale)? {
         return Ok(());
     }
-    let times = tempfile::Builder::new().prefix("fulcrum-clock-").tempdir()?;
+    let times = tempfile::Builder::new()
+        .prefix("fulcrum-clock-")
+        .tempdir()?;
     let clock = |name: &str, shift: &str| -> anyhow::Result<std::path::PathBuf> {
         let path = times.path().join(name);
         std::fs::write(&path, shift)?;
-        readable_by_all(times.path())?;
-        readable_by_all(&path)?;
+        machine::readable_by_all(times.path())?;
+        machine::readable_by_all(&path)?;
         Ok(path)
     };
     let (database, worker) = (clock("database", "+0")?, clock("worker", "+0")?);
@@ -100,7 +109,9 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
     };
     let mut field = Field::over(Postgres::start_as(setup)?, 1, &[], 1, 8).await?;
     for (name, value) in machine::false_clock_env(&worker)? {
-        field.stack.controllers[0].program.set_env(&name, value.clone());
+        field.stack.controllers[0]
+            .program
+            .set_env(&name, value.clone());
         field.edges[0].set_env(&name, value);
     }
     field.edges[0].kill()?;
@@ -126,7 +137,11 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
         std::fs::write(&worker, "+0")?;
     }
     let expired = "select count(*) from events where kind = 5";
-    assert_eq!(field.stack.postgres.value(expired)?, "0", "no lease ran out");
+    assert_eq!(
+        field.stack.postgres.value(expired)?,
+        "0",
+        "no lease ran out"
+    );
 
     // The database's is the one that counts: when it jumps, nobody's healthy lease is taken, and a timer fires once.
     let nap = field.stack.api.start("naps", &json!({})).await?;
@@ -137,7 +152,11 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
     std::fs::write(&database, "+1h")?;
     wait::until("the nap is over", || async {
         let run = field.stack.api.run(&nap).await?;
-        anyhow::ensure!(fulcrum_e2e::api::is_closed(run.status()), "{:?}", run.status());
+        anyhow::ensure!(
+            fulcrum_e2e::api::is_closed(run.status()),
+            "{:?}",
+            run.status()
+        );
         Ok(())
     })
     .await;
@@ -150,10 +169,18 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
     let log = field.stack.controllers[0].program.log();
     let alarmed = log.contains("jump") || log.contains("re-assert");
     let events = field.stack.api.events(&nap).await?;
-    let woken = events.iter().filter(|event| event.kind == "StepCompleted").count();
+    let woken = events
+        .iter()
+        .filter(|event| event.kind == "StepCompleted")
+        .count();
     assert_eq!(woken, 1, "the timer fired once");
-    eprintln!("fault 17: {after_forward} leases expired by a forward jump of the database, alarm in the log: {alarmed}; {findings}");
-    assert_eq!(after_forward, "0", "a jump of the database's clock is no mass expiry");
+    eprintln!(
+        "fault 17: {after_forward} leases expired by a forward jump of the database, alarm in the log: {alarmed}; {findings}"
+    );
+    assert_eq!(
+        after_forward, "0",
+        "a jump of the database's clock is no mass expiry"
+    );
     assert!(alarmed, "nobody was told of the jump:\n{log}");
     Ok(())
 }
@@ -166,7 +193,9 @@ async fn fault_20_a_worker_starves() -> anyhow::Result<()> {
         return Ok(());
     }
     let field = Field::open(1, 8).await?;
-    field.target.answer(Manner::Slow(Duration::from_millis(500)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(500)));
     field.start(RELAY, scale.pick(8, 40)).await?;
     field.target.called(8).await;
     let share = CpuShare::of(field.edges[0].process()?.pid(), 5)?;
@@ -207,7 +236,11 @@ async fn fault_29_the_disk_is_full() -> anyhow::Result<()> {
         let key = format!("full-{}", refused + accepted);
         let request = StartRunRequest {
             namespace: fulcrum_e2e::api::NAMESPACE.to_owned(),
-            spec: Some(fulcrum_e2e::api::spec("ship", &json!({ "item": key }), &key)),
+            spec: Some(fulcrum_e2e::api::spec(
+                "ship",
+                &json!({ "item": key }),
+                &key,
+            )),
             ..StartRunRequest::default()
         };
         let mut client = client::runs(field.stack.api.channel());
@@ -224,7 +257,10 @@ async fn fault_29_the_disk_is_full() -> anyhow::Result<()> {
             Ok(Err(_)) | Err(_) => refused += 1,
         }
     }
-    assert!(refused > 0, "{accepted} were accepted, and the disk never filled");
+    assert!(
+        refused > 0,
+        "{accepted} were accepted, and the disk never filled"
+    );
     disk.free()?;
     // A server that ended because it could not write its log is started by whoever supervises it.
     if field.stack.postgres.value("select 1").is_err() {
@@ -248,16 +284,18 @@ async fn fault_30_the_disk_is_slow() -> anyhow::Result<()> {
     }
     let dir = tempfile::Builder::new().prefix("fulcrum-slow-").tempdir()?;
     let disk = SlowDisk::build(dir.path())?;
-    readable_by_all(dir.path())?;
+    machine::readable_by_all(dir.path())?;
     for file in ["slow.so", "delay_ms"] {
-        readable_by_all(&dir.path().join(file))?;
+        machine::readable_by_all(&dir.path().join(file))?;
     }
     let setup = Setup {
         env: disk.env(),
         ..Setup::default()
     };
     let field = Field::over(Postgres::start_as(setup)?, 1, &[], 1, 8).await?;
-    field.target.answer(Manner::Slow(Duration::from_millis(200)));
+    field
+        .target
+        .answer(Manner::Slow(Duration::from_millis(200)));
     field.start(RELAY, scale.pick(10, 50)).await?;
     disk.set(1000)?;
     let slow = Instant::now();
@@ -272,12 +310,9 @@ async fn fault_30_the_disk_is_slow() -> anyhow::Result<()> {
         "fault 30: a start took {:.1} s with an fsync of 1 s, {expired} leases expired; {findings}",
         accepted.as_secs_f64()
     );
-    assert!(accepted > Duration::from_millis(900), "the disk was not slow: {accepted:?}");
+    assert!(
+        accepted > Duration::from_millis(900),
+        "the disk was not slow: {accepted:?}"
+    );
     Ok(())
-}
-
-fn readable_by_all(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = if path.is_dir() { 0o755 } else { 0o644 };
-    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?)
 }

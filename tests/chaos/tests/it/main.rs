@@ -7,6 +7,7 @@ mod database;
 mod failover;
 mod load;
 mod machine;
+mod manual;
 mod odd;
 mod storage;
 mod workers;

@@ -136,11 +136,23 @@ async fn fault_09_a_task_kills_whatever_touches_it() -> anyhow::Result<()> {
         assert!(began.elapsed() < Duration::from_secs(80), "{now:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    assert_eq!(ended.failure.map(|failure| failure.code).as_deref(), Some("POISON"));
+    assert_eq!(
+        ended.failure.map(|failure| failure.code).as_deref(),
+        Some("POISON")
+    );
     let touched = std::fs::read_to_string(&marks)?.lines().count();
-    assert_eq!(touched, 4, "three grants may run out, and the fourth is one too many");
+    assert_eq!(
+        touched, 4,
+        "three grants may run out, and the fourth is one too many"
+    );
     let findings = field.verdict(Instant::now()).await?;
-    assert_eq!(findings.expired, 0, "the other queue's workers were not touched");
-    eprintln!("fault 9: {deaths} deaths, quarantined after {:.1} s; {findings}", began.elapsed().as_secs_f64());
+    assert_eq!(
+        findings.expired, 0,
+        "the other queue's workers were not touched"
+    );
+    eprintln!(
+        "fault 9: {deaths} deaths, quarantined after {:.1} s; {findings}",
+        began.elapsed().as_secs_f64()
+    );
     Ok(())
 }
