@@ -108,14 +108,10 @@ async fn hot_tables_stay_as_large_as_their_busiest_moment() {
         }
         sizes.push(now);
     }
-    // Indexes on random keys take some rounds to fill their pages evenly.
-    let settled = &sizes[7];
-    for later in &sizes[8..] {
-        for (table, (before, after)) in HOT.iter().zip(settled.iter().zip(later)) {
-            assert!(
-                *after <= before + before / 10 + 16_384,
-                "{table} grows: {sizes:?}"
-            );
-        }
+    // Each round writes as much as the first one did, so that a table whose space is not used again is fourteen times as
+    // large in the end. Indexes on random keys fill their pages unevenly, and take a while to settle.
+    let (settled, end) = (&sizes[1], &sizes[sizes.len() - 1]);
+    for (table, (before, after)) in HOT.iter().zip(settled.iter().zip(end)) {
+        assert!(*after <= 2 * before, "{table} grows: {sizes:?}");
     }
 }
