@@ -2,7 +2,7 @@
 # Each target is one line here and one script in scripts/, so that nothing depends on make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test sim demo bench clean-demo fmt lint deny sqlx-prepare
+.PHONY: help setup build test sim chaos demo bench clean-demo fmt lint deny sqlx-prepare
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## Set up, lint, build and run every test
 
 sim: ## Simulate installations under faults: SEEDS=n of them, or one with SEED=n
 	@SQLX_OFFLINE=true cargo run --locked --quiet -p fulcrum-sim -- $(if $(SEED),--seed $(SEED),--from $(or $(FROM),0) --seeds $(or $(SEEDS),5000))
+
+chaos: ## Stage every fault of docs/robustness.md in full (hours; as root); scripts/chaos NAME for one
+	@scripts/chaos
 
 demo: ## Set up, build and run the onboarding example
 	@scripts/demo onboarding
