@@ -29,7 +29,10 @@ async fn leases_are_granted_and_renewed_while_every_request_connection_is_stuck(
         capabilities: vec!["a".to_owned()],
         slots: 1,
     };
-    let granted = store.claim(&[request.clone()], LEASE).await.unwrap();
+    let granted = store
+        .claim(std::slice::from_ref(&request), LEASE)
+        .await
+        .unwrap();
     // Somebody holds the row of run 1; twelve commits of it wait, which are more than there are request connections.
     let mut holder = database.raw().await;
     holder
