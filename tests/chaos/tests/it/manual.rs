@@ -52,7 +52,7 @@ fn every_fault_that_is_staged_is_in_the_manual() -> anyhow::Result<()> {
     let page = std::fs::read_to_string(repository.join("docs/robustness.md"))?;
     for entry in std::fs::read_dir(repository.join("tests/chaos/tests/it"))? {
         let source = std::fs::read_to_string(entry?.path())?;
-        for rest in source.split("async fn fault_").skip(1) {
+        for rest in source.split("\nasync fn fault_").skip(1) {
             let name = rest.split('(').next().unwrap_or_default();
             assert!(
                 page.contains(&format!("`fault_{name}`")),
