@@ -88,6 +88,7 @@ impl Merged {
         Commit {
             id,
             expected: before.map_or(Expected::New, |(head, _)| Expected::Version(head.version)),
+            before: before.map_or_else(ChainHash::default, |(head, _)| head.chain),
             head: RunHead {
                 run: run.id,
                 namespace: run.origin.namespace,

@@ -29,13 +29,13 @@ $$;
 drop index requests_expiry;
 create index requests_expiry on requests using brin (expires_at) with (pages_per_range = 16, autosummarize = on);
 
--- Writes the winners of a batch, or nothing: `committed` is false if a run is not at the version that was decided on, a
+-- Writes the winners of a batch, or nothing: `committed` is false if a run is not where it was when it was decided on, a
 -- task to remove is not held under its fence, or a new run, its key or a request id is somebody else's already.
 -- Rows come sorted, so that two batches wait for each other in one order: runs, tasks, requests, new runs.
 create function fulcrum_commit_1(
   -- Runs that exist: where each must stand, and where it stands then.
-  u_shard smallint[], u_run uuid[], u_expected bigint[], u_status run_status[], u_version bigint[], u_last_seq bigint[],
-  u_chain bytea[], u_commit uuid[], u_closed timestamptz[],
+  u_shard smallint[], u_run uuid[], u_expected bigint[], u_before bytea[], u_status run_status[], u_version bigint[],
+  u_last_seq bigint[], u_chain bytea[], u_commit uuid[], u_closed timestamptz[],
   -- Tasks to remove; those with a nonce only from that lease.
   x_shard smallint[], x_task uuid[], x_seq bigint[], x_nonce uuid[], x_worker uuid[],
   -- Answered requests.
@@ -69,9 +69,18 @@ begin
     update runs
     set status = u.status, version = u.version, last_seq = u.last_seq, chain = u.chain, commit_id = u.commit_id,
         closed_at = u.closed_at
-    from unnest(u_shard, u_run, u_expected, u_status, u_version, u_last_seq, u_chain, u_commit, u_closed)
-      as u(shard, run_id, expected, status, version, last_seq, chain, commit_id, closed_at)
-    where runs.shard = u.shard and runs.run_id = u.run_id and runs.version = u.expected;
+    from (
+      select u.*, r.place
+      from unnest(u_shard, u_run, u_expected, u_before, u_status, u_version, u_last_seq, u_chain, u_commit, u_closed)
+        as u(shard, run_id, expected, before, status, version, last_seq, chain, commit_id, closed_at)
+      cross join lateral (
+        select ctid as place from runs
+        where runs.shard = u.shard and runs.run_id = u.run_id and runs.version = u.expected
+          and runs.chain = u.before
+        offset 0
+      ) r
+    ) u
+    where runs.ctid = u.place;
     get diagnostics n = row_count;
     if n <> cardinality(u_run) then
       raise sqlstate 'FU001';
@@ -79,18 +88,47 @@ begin
   end if;
   moment := clock_timestamp();
   if cardinality(x_task) > 0 then
-    with gone as (
+    if array_position(x_nonce, null) is null then
       delete from tasks
-      using unnest(x_shard, x_task, x_seq, x_nonce, x_worker) as x(shard, task_id, lease_seq, lease_nonce, worker_id)
-      where tasks.shard = x.shard and tasks.task_id = x.task_id
-        and (x.lease_nonce is null
-          or (tasks.state = 'leased' and tasks.lease_seq = x.lease_seq and tasks.lease_nonce = x.lease_nonce
-            and tasks.worker_id = x.worker_id))
-      returning x.lease_nonce
-    )
-    select count(lease_nonce) into n from gone;
-    if n <> cardinality(array_remove(x_nonce, null)) then
-      raise sqlstate 'FU001';
+      using (
+        select t.place
+        from unnest(x_shard, x_task, x_seq, x_nonce, x_worker) as x(shard, task_id, lease_seq, lease_nonce, worker_id)
+        cross join lateral (
+          select ctid as place from tasks
+          where tasks.shard = x.shard and tasks.task_id = x.task_id and tasks.state = 'leased'
+            and tasks.lease_seq = x.lease_seq and tasks.lease_nonce = x.lease_nonce and tasks.worker_id = x.worker_id
+          offset 0
+        ) t
+      ) x
+      where tasks.ctid = x.place;
+      get diagnostics n = row_count;
+      if n <> cardinality(x_task) then
+        raise sqlstate 'FU001';
+      end if;
+    else
+      -- What is removed whoever holds it must not escape by a heartbeat: locked first.
+      with gone as (
+        delete from tasks
+        using (
+          select x.lease_nonce, t.place
+          from unnest(x_shard, x_task, x_seq, x_nonce, x_worker)
+            as x(shard, task_id, lease_seq, lease_nonce, worker_id)
+          cross join lateral (
+            select ctid as place from tasks
+            where tasks.shard = x.shard and tasks.task_id = x.task_id
+              and (x.lease_nonce is null
+                or (tasks.state = 'leased' and tasks.lease_seq = x.lease_seq and tasks.lease_nonce = x.lease_nonce
+                  and tasks.worker_id = x.worker_id))
+            for update
+          ) t
+        ) x
+        where tasks.ctid = x.place
+        returning x.lease_nonce
+      )
+      select count(lease_nonce) into n from gone;
+      if n <> cardinality(array_remove(x_nonce, null)) then
+        raise sqlstate 'FU001';
+      end if;
     end if;
   end if;
   if cardinality(q_id) > 0 then

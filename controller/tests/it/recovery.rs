@@ -56,6 +56,7 @@ fn started(n: u64, payloads: Vec<NewPayload>) -> Commit {
     Commit {
         id: CommitId(run.0),
         expected: Expected::New,
+        before: ChainHash::default(),
         head: RunHead {
             run,
             namespace: NAMESPACE,
@@ -134,14 +135,14 @@ async fn postgres(database: &Database) -> PgStore {
 }
 
 /// A lane that refuses everything and tells how much it was asked.
-fn refusing_lane() -> (Router, mpsc::UnboundedReceiver<RunId>) {
+fn refusing_lane() -> (Router, mpsc::Receiver<RunId>) {
     let (sender, mut queue) = mpsc::channel::<Item>(16);
-    let (told, asked) = mpsc::unbounded_channel();
+    let (told, asked) = mpsc::channel(1_024);
     tokio::spawn(async move {
         while let Some(item) = queue.recv().await {
             let run = item.command.run;
             item.answer(Err(LaneError::Rejected(Rejection::Stale("it is a test"))));
-            if told.send(run).is_err() {
+            if told.try_send(run).is_err() {
                 return;
             }
         }

@@ -19,6 +19,9 @@ pub struct Commit {
     pub id: CommitId,
     /// The version that was decided on.
     pub expected: Expected,
+    /// Chain position that was decided on; zero for a new run. After a failover that lost commits, another history may
+    /// have grown to the same version.
+    pub before: ChainHash,
     /// The run row as it shall be.
     pub head: RunHead,
     /// New timeline entries, encoded and chained.

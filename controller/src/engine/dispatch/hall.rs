@@ -19,6 +19,8 @@ use crate::engine::recent::RecentGrants;
 const POLLS_MAX: usize = 8_192;
 /// Future instants remembered; beyond it the backstop finds the task.
 const INSTANTS_MAX: usize = 4_096;
+/// How long the slots that an answered call had left count as free: its worker is about to call again.
+const CREDIT_MAX: Duration = Duration::from_millis(250);
 /// How long a grant whose call has gone waits for the worker's next call.
 const UNDELIVERED_MAX: Duration = Duration::from_secs(2);
 
@@ -64,14 +66,32 @@ struct Guest {
     polls: VecDeque<Poll>,
     /// Slots of the parked calls.
     slots: u32,
-    /// Of these, slots that a commit or a claim under way has taken.
+    /// Slots that answered calls had left. The worker offers them again with its next call; until then tasks are
+    /// leased to them, too, and wait for it.
+    credit: u32,
+    credit_since: Option<Instant>,
+    /// Slots that a commit or a claim under way has taken.
     taken: u32,
     undelivered: Vec<(Instant, Parcel)>,
 }
 
 impl Guest {
-    fn free(&self) -> u32 {
-        self.slots.saturating_sub(self.taken)
+    fn free(&self, now: Instant) -> u32 {
+        let credit = match self.credit_since {
+            Some(since) if since + CREDIT_MAX > now => self.credit,
+            Some(_) | None => 0,
+        };
+        let spoken_for = u32::try_from(self.undelivered.len()).unwrap_or(u32::MAX);
+        (self.slots + credit)
+            .saturating_sub(self.taken)
+            .saturating_sub(spoken_for)
+    }
+
+    fn call(&mut self, poll: Poll) {
+        // These slots were free before the call, too.
+        self.credit = self.credit.saturating_sub(poll.slots);
+        self.slots = self.slots.saturating_add(poll.slots);
+        self.polls.push_back(poll);
     }
 
     /// Answers parked calls with what is there to deliver; tells how many calls are gone from the hall.
@@ -91,6 +111,7 @@ impl Guest {
                 .into_iter()
                 .map(|(_, parcel)| parcel)
                 .collect();
+            let left = poll.slots.saturating_sub(count(&parcels));
             // Before the answer: whoever gets it and loses it may ask again at once.
             recent.remember(poll.worker, &poll.call_id, &parcels);
             if let Err(parcels) = poll.reply.send(parcels) {
@@ -98,6 +119,9 @@ impl Guest {
                 let now = Instant::now();
                 let back = parcels.into_iter().map(|parcel| (now, parcel));
                 self.undelivered.splice(0..0, back);
+            } else {
+                self.credit = self.credit.saturating_add(left);
+                self.credit_since = Some(Instant::now());
             }
         }
         gone
@@ -140,8 +164,7 @@ impl Hall {
             ring |= line.is_pending();
         }
         let guest = state.guests.entry(worker).or_default();
-        guest.slots = guest.slots.saturating_add(poll.slots);
-        guest.polls.push_back(poll);
+        guest.call(poll);
         state.polls = state.polls + 1 - guest.serve(&self.inner.recent);
         if ring {
             self.inner.bell.notify_one();
@@ -159,9 +182,10 @@ impl Hall {
         if !line.is_open() || state.closed {
             return None;
         }
+        let now = Instant::now();
         while let Some(worker) = line.waiting.pop_front() {
             if let Some(guest) = state.guests.get_mut(&worker)
-                && guest.free() > 0
+                && guest.free(now) > 0
             {
                 guest.taken += 1;
                 // Behind the others: workers take turns.
@@ -246,6 +270,7 @@ impl Hall {
             requests: Vec::new(),
             marks: BTreeMap::new(),
         };
+        let now = Instant::now();
         for (worker, guest) in guests.iter_mut() {
             let Some(poll) = guest.polls.front() else {
                 continue;
@@ -256,10 +281,10 @@ impl Hall {
                 .collect();
             let pending = served.iter().any(|line| line.is_pending());
             let slots = if served.iter().any(|line| !line.is_open()) {
-                guest.free()
+                guest.free(now)
             } else if pending || look == Look::Everywhere {
                 // The other half is for hand-offs.
-                guest.free().div_ceil(2)
+                guest.free(now).div_ceil(2)
             } else {
                 0
             };
@@ -364,7 +389,13 @@ impl Hall {
                 }
                 keep
             });
-            !guest.polls.is_empty() || !guest.undelivered.is_empty() || guest.taken > 0
+            let lent = guest
+                .credit_since
+                .is_some_and(|since| since + CREDIT_MAX > now);
+            if !lent {
+                guest.credit = 0;
+            }
+            !guest.polls.is_empty() || !guest.undelivered.is_empty() || guest.taken > 0 || lent
         });
         guard.polls = polls;
         (next, stale)
@@ -380,7 +411,7 @@ impl Hall {
             for poll in guest.polls.drain(..) {
                 let _gone = poll.reply.send(Vec::new());
             }
-            guest.slots = 0;
+            (guest.slots, guest.credit) = (0, 0);
             stale.extend(guest.undelivered.drain(..).map(|(_, parcel)| beat(&parcel)));
         }
         stale
@@ -416,6 +447,10 @@ impl State {
             }
         }
     }
+}
+
+fn count(parcels: &[Parcel]) -> u32 {
+    u32::try_from(parcels.len()).unwrap_or(u32::MAX)
 }
 
 fn beat(parcel: &Parcel) -> Beat {

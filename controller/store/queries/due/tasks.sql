@@ -1,7 +1,7 @@
 -- Tasks whose instant has passed, behind a key. A lease renewed since `due_at` was set is not due: its instant is put
 -- right instead.
 with looked as (
-  select *, state <> 'leased' or least(lease_until, close_by) <= now() as is_due
+  select *, ctid as place, state <> 'leased' or least(lease_until, close_by) <= now() as is_due
   from tasks
   where due_at <= now()
     and (due_at, task_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -12,7 +12,7 @@ with looked as (
   update tasks
   set due_at = least(tasks.lease_until, tasks.close_by)
   from looked
-  where tasks.shard = looked.shard and tasks.task_id = looked.task_id and not looked.is_due
+  where tasks.ctid = looked.place and not looked.is_due
 )
 select
   task_id as "task_id!", run_id as "run_id!", root_id as "root_id!", step as "step!",

@@ -1,4 +1,11 @@
--- A run consumes only what was sent to it.
+-- A run consumes only what was sent to it. Found by key, deleted by place.
 delete from mail
-using unnest($1::smallint[], $2::uuid[], $3::uuid[]) as w(shard, mail_id, run_id)
-where mail.shard = w.shard and mail.mail_id = w.mail_id and mail.run_id = w.run_id
+using (
+  select t.place from unnest($1::smallint[], $2::uuid[], $3::uuid[]) as w(shard, mail_id, run_id)
+  cross join lateral (
+    select ctid as place from mail
+    where mail.shard = w.shard and mail.mail_id = w.mail_id and mail.run_id = w.run_id
+    for update
+  ) t
+) t
+where mail.ctid = t.place

@@ -1,12 +1,20 @@
 -- Offers grants again that never reached their workers: what was left of the time to close is untouched, and no crash is
--- counted.
+-- counted. Found by key, changed by place; rows are locked in order.
 update tasks
 set state = 'ready', lease_until = null, close_by = null,
     due_at = ready_at + schedule_to_start_ms * interval '1 millisecond'
 from (
-  select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[])
-    as w(shard, task_id, lease_seq, lease_nonce, worker_id)
-  order by shard, task_id
+  select t.place
+  from (
+    select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[])
+      as w(shard, task_id, lease_seq, lease_nonce, worker_id)
+    order by shard, task_id
+  ) w
+  cross join lateral (
+    select ctid as place from tasks
+    where tasks.shard = w.shard and tasks.task_id = w.task_id and tasks.state = 'leased'
+      and tasks.lease_seq = w.lease_seq and tasks.lease_nonce = w.lease_nonce and tasks.worker_id = w.worker_id
+    for update
+  ) t
 ) w
-where tasks.shard = w.shard and tasks.task_id = w.task_id and tasks.state = 'leased'
-  and tasks.lease_seq = w.lease_seq and tasks.lease_nonce = w.lease_nonce and tasks.worker_id = w.worker_id
+where tasks.ctid = w.place

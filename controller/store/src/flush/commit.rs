@@ -163,6 +163,7 @@ pub(super) async fn write(
         &column(existing, |(c, _)| shard(c.head.shard)),
         &column(existing, |(c, _)| c.head.run.0),
         &column(existing, |(_, expected)| long(*expected)),
+        &column(existing, |(c, _)| c.before.0.as_slice()) as _,
         &column(existing, |(c, _)| RunStatusColumn::from(c.head.status)) as _,
         &column(existing, |(c, _)| long(c.head.version)),
         &column(existing, |(c, _)| long(c.head.last_seq)),

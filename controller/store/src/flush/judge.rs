@@ -2,11 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fulcrum_core::event::ChainHash;
 use fulcrum_core::ids::{NamespaceId, RunId, Shard, TaskId, WorkerId};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{Commit, CommitOutcome, Expected, RequestRecord, RunHead};
 use fulcrum_core::task::{Fence, TaskState};
 use uuid::Uuid;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) version: u64,
+    pub(super) chain: ChainHash,
+}
 
 /// Who holds a task.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +70,7 @@ impl Holding {
 /// One commit per run and batch can win.
 pub(super) fn judge(
     batch: &[Commit],
-    versions: &BTreeMap<RunId, u64>,
+    runs: &BTreeMap<RunId, Standing>,
     tasks: &BTreeMap<TaskId, Holding>,
     mut taken: Taken,
 ) -> Vec<CommitOutcome> {
@@ -72,7 +80,7 @@ pub(super) fn judge(
         let outcome = if changed.contains(&commit.head.run) {
             repeated(commit, &taken).unwrap_or(CommitOutcome::Conflict)
         } else {
-            judge_one(commit, versions, tasks, &taken)
+            judge_one(commit, runs, tasks, &taken)
         };
         if outcome == CommitOutcome::Committed {
             changed.insert(commit.head.run);
@@ -111,17 +119,20 @@ fn repeated(commit: &Commit, taken: &Taken) -> Option<CommitOutcome> {
 
 fn judge_one(
     commit: &Commit,
-    versions: &BTreeMap<RunId, u64>,
+    runs: &BTreeMap<RunId, Standing>,
     tasks: &BTreeMap<TaskId, Holding>,
     taken: &Taken,
 ) -> CommitOutcome {
     if let Some(outcome) = repeated(commit, taken) {
         return outcome;
     }
-    let version = versions.get(&commit.head.run).copied();
+    let standing = runs.get(&commit.head.run).copied();
     let fits = match commit.expected {
-        Expected::New => version.is_none(),
-        Expected::Version(expected) => version == Some(expected),
+        Expected::New => standing.is_none(),
+        Expected::Version(version) => {
+            let chain = commit.before;
+            standing == Some(Standing { version, chain })
+        }
     };
     if !fits {
         return CommitOutcome::Conflict;

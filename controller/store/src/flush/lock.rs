@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fulcrum_core::event::ChainHash;
 use fulcrum_core::ids::{NamespaceId, RunId, Shard, TaskId};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{Commit, Expected, RequestRecord};
@@ -9,7 +10,7 @@ use fulcrum_core::task::TaskState;
 use fulcrum_core::time::Timestamp;
 use sqlx::PgConnection;
 
-use super::judge::{Holding, RunKey, Taken};
+use super::judge::{Holding, RunKey, Standing, Taken};
 use crate::column::array::{column, shard};
 use crate::column::{At, TaskStateColumn, decode};
 use crate::problem::Problem;
@@ -19,8 +20,8 @@ pub(super) struct LockedRuns {
     pub(super) now: Timestamp,
     /// This transaction, for asking about its fate.
     pub(super) xid: String,
-    /// Versions of those that exist.
-    pub(super) versions: BTreeMap<RunId, u64>,
+    /// Where those that exist stand.
+    pub(super) standings: BTreeMap<RunId, Standing>,
 }
 
 pub(super) async fn runs(tx: &mut PgConnection, batch: &[Commit]) -> Result<LockedRuns, Problem> {
@@ -35,15 +36,17 @@ pub(super) async fn runs(tx: &mut PgConnection, batch: &[Commit]) -> Result<Lock
     let mut locked = LockedRuns {
         now: Timestamp(0),
         xid: String::new(),
-        versions: BTreeMap::new(),
+        standings: BTreeMap::new(),
     };
     for row in rows {
         locked.now = locked.now.max(row.now.0);
         locked.xid = row.xid;
-        if let Some(version) = row.version {
-            locked
-                .versions
-                .insert(RunId(row.run_id), decode::count(version)?);
+        if let (Some(version), Some(chain)) = (row.version, row.chain) {
+            let standing = Standing {
+                version: decode::count(version)?,
+                chain: ChainHash(decode::hash(chain)?),
+            };
+            locked.standings.insert(RunId(row.run_id), standing);
         }
     }
     Ok(locked)

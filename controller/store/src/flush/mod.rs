@@ -79,11 +79,7 @@ enum Attempt {
 }
 
 /// The whole batch, or nothing.
-async fn unopposed(
-    pool: &PgPool,
-    route: Route,
-    batch: &[&Commit],
-) -> Result<Attempt, Problem> {
+async fn unopposed(pool: &PgPool, route: Route, batch: &[&Commit]) -> Result<Attempt, Problem> {
     if asks_twice(batch) {
         return Ok(Attempt::Again);
     }
@@ -174,7 +170,7 @@ async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
     let runs = lock::runs(&mut tx, batch).await?;
     let tasks = lock::tasks(&mut tx, batch.iter()).await?;
     let taken = lock::taken(&mut tx, batch).await?;
-    let outcomes = judge::judge(batch, &runs.versions, &tasks, taken);
+    let outcomes = judge::judge(batch, &runs.standings, &tasks, taken);
     let winners: Vec<&Commit> = batch
         .iter()
         .zip(&outcomes)

@@ -25,6 +25,8 @@ const NONE_OF: &[&str] = &[
     "Seq Scan on timers",
     "Hash",
     "Merge Join",
+    // A loop turned around: the table outside, the wanted rows inside.
+    "Join Filter",
 ];
 const NO_SORT: &[&str] = &["Seq Scan on tasks", "Seq Scan on timers", "Sort", "Bitmap"];
 
@@ -76,6 +78,34 @@ const HOT: &[Hot] = &[
         types: "smallint[], uuid[], bigint[], uuid[], uuid[]",
         arguments: "'{}', '{}', '{}', '{}', '{}'",
         index: "tasks_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/lease/grant.sql"),
+        types: "smallint[], uuid[], uuid[], bigint",
+        arguments: "'{}', '{}', '{}', 1",
+        index: "tasks_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/release_tasks.sql"),
+        types: "smallint[], uuid[], timestamptz[], integer[], integer[]",
+        arguments: "'{}', '{}', '{}', '{}', '{}'",
+        index: "tasks_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/clear_timers.sql"),
+        types: "smallint[], uuid[]",
+        arguments: "'{}', '{}'",
+        index: "timers_pkey",
+        banned: NONE_OF,
+    },
+    Hot {
+        sql: include_str!("../../queries/flush/consume_mail.sql"),
+        types: "smallint[], uuid[], uuid[]",
+        arguments: "'{}', '{}', '{}'",
+        index: "mail_pkey",
         banned: NONE_OF,
     },
 ];
@@ -135,13 +165,13 @@ async fn hot_statements_go_by_their_index_whatever_the_table_holds() {
 
 /// The function's own statements have plans that nobody sees; what they read is counted.
 #[tokio::test]
-async fn a_commit_reads_no_hot_table_in_sequence_whatever_it_holds() {
+async fn a_commit_reads_no_more_of_a_hot_table_than_it_writes() {
     let database = Database::new().await;
     let mut connection = database.raw().await;
     connection.execute(FILL).await.unwrap();
     let empty = |n: usize| vec!["'{}'"; n].join(", ");
     let commit = format!(
-        "select fulcrum_commit_1(array[1]::smallint[], array[gen_random_uuid()], array[1]::bigint[],
+        "select fulcrum_commit_1(array[1]::smallint[], array[gen_random_uuid()], array[1]::bigint[], array[sha256('x')],
            array['running']::run_status[], array[2]::bigint[], array[1]::bigint[], array[sha256('x')],
            array[gen_random_uuid()], array[null]::timestamptz[], {})",
         empty(58)
@@ -149,19 +179,20 @@ async fn a_commit_reads_no_hot_table_in_sequence_whatever_it_holds() {
     let remove = format!(
         "select fulcrum_commit_1({}, array[1]::smallint[], array[gen_random_uuid()], array[1]::bigint[],
            array[gen_random_uuid()], array[gen_random_uuid()], {})",
-        empty(9),
+        empty(10),
         empty(53)
     );
     connection.execute("begin").await.unwrap();
     for call in [commit, remove] {
         connection.execute(AssertSqlSafe(call)).await.unwrap();
     }
-    let scanned: Vec<(String,)> = sqlx::query_as(
-        "select relname::text from pg_stat_xact_user_tables where relname in ('runs', 'tasks') and seq_scan > 0",
+    let read: Vec<(String, i64)> = sqlx::query_as(
+        "select relname::text, seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where relname in ('runs', 'tasks') and (seq_scan > 0 or idx_tup_fetch > 1)",
     )
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert!(scanned.is_empty(), "read in sequence: {scanned:?}");
+    assert!(read.is_empty(), "read whole: {read:?}");
     connection.close().await.unwrap();
 }

@@ -68,6 +68,7 @@ pub(crate) fn start(run: RunId) -> Commit {
     let commit = Commit {
         id: CommitId(run.0),
         expected: Expected::New,
+        before: ChainHash::default(),
         head,
         events: vec![],
         snapshot: None,
@@ -89,6 +90,7 @@ pub(crate) fn start(run: RunId) -> Commit {
 pub(crate) fn next(head: &RunHead) -> Commit {
     let mut commit = start(head.run);
     commit.expected = Expected::Version(head.version);
+    commit.before = head.chain;
     commit.head = RunHead {
         version: head.version + 1,
         ..head.clone()

@@ -46,13 +46,11 @@ impl State {
         {
             return CommitOutcome::KeyTaken(*holder);
         }
-        let version = self
-            .runs
-            .get(&commit.head.run)
-            .map(|stored| stored.head.version);
+        let stored = self.runs.get(&commit.head.run);
+        let stands = stored.map(|stored| (stored.head.version, stored.head.chain));
         let fits = match commit.expected {
-            Expected::New => version.is_none(),
-            Expected::Version(expected) => version == Some(expected),
+            Expected::New => stands.is_none(),
+            Expected::Version(expected) => stands == Some((expected, commit.before)),
         };
         if !fits || changed.contains(&commit.head.run) {
             return CommitOutcome::Conflict;

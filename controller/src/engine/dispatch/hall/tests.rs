@@ -205,3 +205,27 @@ async fn a_closed_hall_answers_everybody_and_takes_nobody() {
     let (late, _answer) = poll(2, 1);
     assert_eq!(hall.park(late), Err(Turned::Closed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn slots_that_an_answered_call_had_left_count_until_the_next_call_or_a_moment() {
+    let hall = open_hall();
+    let (call, answer) = poll(1, 3);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.hand(vec![parcel(1, 1)]);
+    assert_eq!(answer.await.unwrap().len(), 1);
+    // Two are left, and one of them is used before the worker calls again.
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.hand(vec![parcel(1, 2)]);
+    let (next, answer) = poll(1, 2);
+    hall.park(next).unwrap();
+    assert_eq!(answer.await.unwrap().len(), 1);
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+    hall.put_back(worker(1));
+    tokio::time::advance(CREDIT_MAX).await;
+    let (other, _answer) = poll(2, 1);
+    hall.park(other).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(2)));
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+}
