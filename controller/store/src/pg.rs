@@ -8,8 +8,8 @@ use fulcrum_core::ids::{MailId, NamespaceId, RunId, TimerId};
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey,
-    Loaded, RequestRecord, RunHead, Since, Store, StoreError, Sweep, SweepKey,
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, Loaded,
+    RequestRecord, RunHead, Since, Store, StoreError, Sweep, SweepKey,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};

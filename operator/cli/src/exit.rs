@@ -56,7 +56,9 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Ok => "it worked",
-            Exit::Failed => "the run failed or was cancelled, a check found something bad, or Fulcrum itself failed",
+            Exit::Failed => {
+                "the run failed or was cancelled, a check found something bad, or Fulcrum itself failed"
+            }
             Exit::Usage => "the command, an input or a definition is wrong",
             Exit::NotFound => "there is no such thing",
             Exit::Denied => "this identity may not do it, or is not known",

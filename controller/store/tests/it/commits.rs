@@ -2,7 +2,9 @@
 
 use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Beat, ClaimRequest, CommitOutcome, Expected, RequestRecord, Since, Store};
+use fulcrum_core::store::{
+    Beat, ClaimRequest, CommitOutcome, Expected, RequestRecord, Since, Store,
+};
 use fulcrum_core::task::{Fence, Lease, TaskOp, TaskState};
 use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_store::catalog::Page;

@@ -58,8 +58,13 @@ pub(super) async fn asked<S: Store>(store: &S) -> String {
             format!("{rest:?} {granted:?} {why}")
         })
         .collect();
-    let mut mail =
-        swept(async |after| store.pending_mail(Millis(0), after, PAGE_ROWS).await.unwrap()).await;
+    let mut mail = swept(async |after| {
+        store
+            .pending_mail(Millis(0), after, PAGE_ROWS)
+            .await
+            .unwrap()
+    })
+    .await;
     mail.sort_by_key(|mail| mail.id);
     let mut joins = Vec::new();
     for n in 0..3 {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fulcrum_core::ids::{CommitId, MailId, TimerId};
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask, ReviewOp, ReviewRow,
-    RunStatus, Store, TimerOp,
+    Beat, ClaimRequest, Commit, CommitOutcome, Expected, FlushReport, GrantedTask, ReviewOp,
+    ReviewRow, RunStatus, Store, TimerOp,
 };
 use fulcrum_core::task::{Fence, HandOff, Lease, TaskOp, TaskState};
 use fulcrum_core::time::Millis;
@@ -278,7 +278,11 @@ impl<'d> World<'d> {
                         .rev()
                         .find(|grant| grant.reference.task == task)?,
                     *by_holder,
-                    if *by_holder { TaskState::Leased } else { *state },
+                    if *by_holder {
+                        TaskState::Leased
+                    } else {
+                        *state
+                    },
                 )
             }
             FencePlan::Some { grant } => {
@@ -330,7 +334,11 @@ impl<'d> World<'d> {
             .collect();
         let mut grants = report.granted;
         grants.sort_by_key(|grant| grant.lease.task);
-        format!("{outcomes:#?}\n{:?}\n{}", report.join_mail, granted(&grants))
+        format!(
+            "{outcomes:#?}\n{:?}\n{}",
+            report.join_mail,
+            granted(&grants)
+        )
     }
 }
 
