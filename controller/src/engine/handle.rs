@@ -3,35 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_core::decide::command::{
-    AppendJournal, Approve, DecideReview, Report, ReportOutcome, Start,
-};
+use fulcrum_core::decide::command::{Approve, DecideReview, Start};
 use fulcrum_core::decide::{Command, CommandKind, Rejection};
-use fulcrum_core::event::{Actor, Entry, Grant, TraceContext};
-use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard, WorkerId};
+use fulcrum_core::event::{Actor, Entry, TraceContext};
+use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, Payload};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Beat, BeatOutcome, RunHead, Store, StoreError};
+use fulcrum_core::store::{RunHead, Store, StoreError};
 use fulcrum_core::time::Millis;
 use sha2::{Digest, Sha256};
-use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::watch;
 
 use super::catalog::{Catalog, Source};
-use super::delivery::{Delivery, deliveries};
-use super::dispatch::hall::{Hall, Turned};
-use super::dispatch::poll::{Parcel, Poll};
+use super::dispatch::hall::Hall;
 use super::item::{Accepted, LaneError, PendingRequest};
 use super::load::load;
 use super::router::Router;
-use super::token::LeaseToken;
 use super::watch::{Closed, Seen, WatchHub};
 use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
-
-/// A lease call waits at least so long, for a claim to be made on its behalf.
-const LEASE_WAIT_MIN: Duration = Duration::from_millis(50);
 
 /// The running engine. Shared by every service behind an `Arc`.
 #[derive(Debug)]
@@ -88,23 +79,6 @@ impl From<Rejection> for EngineError {
     fn from(rejection: Rejection) -> Self {
         EngineError::Lane(LaneError::Rejected(rejection))
     }
-}
-
-/// A worker's call for tasks.
-#[derive(Debug, Clone)]
-pub struct LeaseCall {
-    /// Who asks, from the certificate.
-    pub worker: WorkerId,
-    /// Its namespace.
-    pub namespace: NamespaceId,
-    /// Capabilities offered and granted.
-    pub capabilities: Vec<String>,
-    /// Free slots.
-    pub slots: u32,
-    /// How long to wait for a task.
-    pub wait: Duration,
-    /// Names the call, so that it can be repeated; empty if it cannot.
-    pub call_id: String,
 }
 
 /// A client's request id and the digest of what it asked.
@@ -341,128 +315,6 @@ impl<S: Store, C: Source> Engine<S, C> {
             .await
     }
 
-    /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
-    /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
-    pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
-        if let Some(granted) = self
-            .hall
-            .repeated(call.worker, &call.call_id, self.clock.now())
-        {
-            return self.delivered(granted).await;
-        }
-        if call.slots == 0 || call.capabilities.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (reply, granted) = oneshot::channel();
-        let poll = Poll {
-            worker: call.worker,
-            namespace: call.namespace,
-            capabilities: call.capabilities,
-            slots: call.slots.min(self.limits.lease_batch_max),
-            call_id: call.call_id,
-            deadline: Instant::now() + call.wait.max(LEASE_WAIT_MIN),
-            reply,
-        };
-        self.hall.park(poll).map_err(|turned| match turned {
-            Turned::Full => LaneError::Overloaded,
-            Turned::Closed => LaneError::Draining,
-        })?;
-        self.delivered(granted.await.unwrap_or_default()).await
-    }
-
-    /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out.
-    async fn delivered(&self, granted: Vec<Parcel>) -> Result<Vec<Delivery>, EngineError> {
-        let mut ready = Vec::with_capacity(granted.len());
-        let mut unread = Vec::new();
-        for Parcel { task, input } in granted {
-            match input {
-                Some(input) => ready.push(Delivery::at_hand(task, input)),
-                None => unread.push(task),
-            }
-        }
-        let deliveries = deliveries(self.store.as_ref(), unread).await?;
-        for spoiled in deliveries.spoiled {
-            spoiled.give_up(&self.router).await;
-        }
-        ready.extend(deliveries.ready);
-        Ok(ready)
-    }
-
-    /// Extends leases, in order of `tokens`.
-    pub async fn heartbeat(
-        &self,
-        worker: WorkerId,
-        tokens: &[LeaseToken],
-    ) -> Result<Vec<BeatOutcome>, EngineError> {
-        let beats: Vec<Beat> = tokens
-            .iter()
-            .map(|token| Beat {
-                lease: token.lease,
-                worker,
-            })
-            .collect();
-        Ok(self.store.heartbeat(&beats, self.lease).await?)
-    }
-
-    /// Takes a worker's report. A lost lease is `Rejection::LeaseLost`.
-    pub async fn report(
-        &self,
-        worker: WorkerId,
-        token: LeaseToken,
-        outcome: ReportOutcome,
-        trace: Option<TraceContext>,
-    ) -> Result<(), EngineError> {
-        let grant = Grant {
-            worker,
-            lease_seq: token.lease.seq,
-            granted_at: token.granted_at,
-        };
-        let report = Report {
-            step: token.step,
-            lease: token.lease,
-            grant,
-            outcome,
-        };
-        let kind = CommandKind::Report(Box::new(report));
-        let command = Command {
-            run: token.run,
-            actor: Actor::Worker(worker),
-            trace,
-            kind,
-        };
-        match self.submit(command, token.root, None).await {
-            // A repeated report gets the answer that the first one got.
-            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Records completed operations of a task's journal.
-    pub async fn append_journal(
-        &self,
-        worker: WorkerId,
-        token: LeaseToken,
-        operations: Vec<(String, [u8; 32], NewPayload)>,
-        trace: Option<TraceContext>,
-    ) -> Result<(), EngineError> {
-        let kind = CommandKind::AppendJournal(AppendJournal {
-            step: token.step,
-            lease: token.lease,
-            operations,
-        });
-        let command = Command {
-            run: token.run,
-            actor: Actor::Worker(worker),
-            trace,
-            kind,
-        };
-        match self.submit(command, token.root, None).await {
-            // The journal holds these operations already: a repeated append.
-            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// A receiver that changes whenever the run commits.
     #[must_use]
     pub fn watch(&self, run: RunId) -> watch::Receiver<Seen> {
@@ -522,7 +374,7 @@ impl<S: Store, C: Source> Engine<S, C> {
         }
     }
 
-    async fn submit(
+    pub(super) async fn submit(
         &self,
         command: Command,
         root: RunId,

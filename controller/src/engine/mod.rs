@@ -30,3 +30,4 @@ pub mod timers;
 pub mod token;
 pub mod watch;
 pub mod work;
+pub mod working;

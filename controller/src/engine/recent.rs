@@ -13,7 +13,7 @@ use super::dispatch::poll::Parcel;
 const WORKERS_MAX: usize = 16_384;
 
 /// Calls remembered of each worker: it may have several under way.
-const CALLS_PER_WORKER_MAX: usize = 8;
+const CALLS_PER_WORKER_MAX: usize = 32;
 
 /// The last granted calls of each worker.
 #[derive(Debug, Default)]

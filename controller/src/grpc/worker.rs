@@ -15,8 +15,8 @@ use tonic::{Code, Request, Response, Status};
 use super::convert::{failure, fault, operation, payload, time, trace};
 use super::registration::Registrations;
 use crate::engine::delivery::Delivery;
-use crate::engine::handle::LeaseCall;
 use crate::engine::token::LeaseToken;
+use crate::engine::working::LeaseCall;
 use crate::server::authorize::Caller;
 use crate::server::fault::Fault;
 use crate::{PgEngine, grpc::caller};
@@ -29,6 +29,8 @@ const JOURNAL_BATCH_MAX: usize = 100;
 const HEARTBEAT_BATCH_MAX: usize = 1_000;
 /// Longest id of a lease call, in bytes.
 const CALL_ID_BYTES_MAX: usize = 64;
+/// A call that hands in reports is over by then.
+const REPORT_SEAT_MAX: Duration = Duration::from_secs(60);
 /// Longest wait of a lease call.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(50);
 
@@ -78,17 +80,47 @@ impl WorkerService for Workers {
         &self,
         request: Request<wire::ReportTasksRequest>,
     ) -> Result<Response<wire::ReportTasksResponse>, Status> {
-        let worker = worker_id(&caller(&request)?);
-        let reports = request.into_inner().reports;
+        let caller = caller(&request)?;
+        let worker = worker_id(&caller);
+        let wire::ReportTasksRequest {
+            reports,
+            next_slots,
+        } = request.into_inner();
         if reports.len() > REPORT_BATCH_MAX {
             return Err(too_many("reports", REPORT_BATCH_MAX, reports.len()).into());
         }
+        let served = self.registrations.served(&caller).await.ok();
+        // A call that is repeated because its answer was lost gets the same next tasks again.
+        let names: Vec<String> = reports.iter().filter_map(report_name).collect();
+        let again = names
+            .iter()
+            .find_map(|name| self.engine.repeated(worker, name));
+        let seat = served.as_deref().and_then(|served| {
+            let slots = next_slots.min(u32::try_from(reports.len()).unwrap_or(u32::MAX));
+            self.engine.report_seat(LeaseCall {
+                worker,
+                namespace: served.namespace,
+                capabilities: served.capabilities.iter().cloned().collect(),
+                slots,
+                wait: REPORT_SEAT_MAX,
+                call_id: names.first().cloned().unwrap_or_default(),
+            })
+        });
         let results = join_all(
             reports
                 .into_iter()
                 .map(|report| self.take_report(worker, report)),
         )
         .await;
+        let next_tasks = match (seat, &served) {
+            (Some(seat), Some(served)) => {
+                let ttl = time::span(self.engine.lease);
+                let next = self.engine.next_tasks(seat, again).await.into_iter();
+                next.map(|delivery| task(delivery, &served.name, ttl))
+                    .collect()
+            }
+            (_, _) => Vec::new(),
+        };
         let results = results.into_iter().map(|result| wire::TaskReportResult {
             result: Some(match result {
                 Ok(()) => wire::task_report_result::Result::Accepted(wire::ReportAccepted {}),
@@ -97,7 +129,7 @@ impl WorkerService for Workers {
         });
         Ok(Response::new(wire::ReportTasksResponse {
             results: results.collect(),
-            next_tasks: Vec::new(),
+            next_tasks,
         }))
     }
 
@@ -313,6 +345,12 @@ impl Workers {
             .append_journal(worker, token.clone(), operations, trace::current())
             .await?)
     }
+}
+
+/// Names a report: the nonce of its lease is its own.
+fn report_name(report: &wire::TaskReport) -> Option<String> {
+    let token = LeaseToken::decode(&report.lease).ok()?;
+    Some(format!("report/{}", token.lease.nonce))
 }
 
 fn worker_id(caller: &Caller) -> WorkerId {

@@ -13,27 +13,24 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 /// A loopback address that was free a moment ago, and that no other call in this process gets. Test processes begin at
 /// different places of the range.
 pub fn free() -> anyhow::Result<SocketAddr> {
-    let begin = std::process::id().wrapping_mul(97) % u32::from(COUNT);
-    for _ in 0..COUNT {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let offset = (begin + u32::from(step)) % u32::from(COUNT);
-        let port = FIRST + u16::try_from(offset)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    anyhow::bail!("no loopback port from {FIRST} on is free")
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, row(1)?)))
 }
 
-/// The first of so many neighbouring loopback ports, all free a moment ago.
+/// The first of so many neighbouring loopback ports: all were free a moment ago, and no other call in this process gets
+/// any of them.
 pub fn row(length: u16) -> anyhow::Result<u16> {
+    let begin = std::process::id().wrapping_mul(97) % u32::from(COUNT);
     for _ in 0..COUNT {
-        let first = free()?.port();
-        let mut rest = first + 1..first + length;
-        if rest.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+        let step = NEXT.fetch_add(length, Ordering::Relaxed);
+        let offset = u16::try_from((begin + u32::from(step)) % u32::from(COUNT))?;
+        if offset + length > COUNT {
+            continue;
+        }
+        let first = FIRST + offset;
+        let mut row = first..first + length;
+        if row.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
             return Ok(first);
         }
     }
-    anyhow::bail!("no {length} neighbouring loopback ports are free")
+    anyhow::bail!("no {length} neighbouring loopback ports from {FIRST} on are free")
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::line::{Line, Lines};
-use super::poll::{Parcel, Poll, fitting};
+use super::poll::{Parcel, Poll, Slots, fitting};
 use crate::engine::recent::RecentGrants;
 
 /// Calls parked at once; beyond it a call is shed.
@@ -88,8 +88,11 @@ impl Guest {
     }
 
     fn call(&mut self, poll: Poll) {
-        // These slots were free before the call, too.
-        self.credit = self.credit.saturating_sub(poll.slots);
+        match poll.from {
+            // These were counted when an earlier answer left them.
+            Slots::Offered => self.credit = self.credit.saturating_sub(poll.slots),
+            Slots::Freed => {}
+        }
         self.slots = self.slots.saturating_add(poll.slots);
         self.polls.push_back(poll);
     }
@@ -170,6 +173,34 @@ impl Hall {
             self.inner.bell.notify_one();
         }
         Ok(())
+    }
+
+    /// A call is over, answered or not: its slots are offered again by the worker's next one. What it was sent and did
+    /// not take along waits for that.
+    pub(super) fn leave_seat(&self, worker: WorkerId, left: Vec<Parcel>) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(guest) = state.guests.get_mut(&worker) else {
+            return;
+        };
+        let before = guest.polls.len();
+        let mut freed = 0;
+        guest.polls.retain(|poll| {
+            let stays = !poll.reply.is_closed();
+            if !stays {
+                freed += poll.slots;
+            }
+            stays
+        });
+        state.polls = state.polls.saturating_sub(before - guest.polls.len());
+        guest.slots = guest.slots.saturating_sub(freed);
+        guest.credit = guest.credit.saturating_add(freed);
+        let now = Instant::now();
+        guest.credit_since = Some(now);
+        guest
+            .undelivered
+            .extend(left.into_iter().map(|parcel| (now, parcel)));
+        state.polls = state.polls.saturating_sub(guest.serve(&self.inner.recent));
     }
 
     /// Takes a free slot for a task that a commit is about to make. `None` if there is none, or if older tasks wait.

@@ -3,7 +3,8 @@
 //! Workers park their lease calls in the [`hall`]. There are two ways from there:
 //!
 //! - *Hand-off*, the fast one: a lane that makes a task takes a free slot from the hall, and the commit that makes the
-//!   task leases it. After the commit the grant goes to the parked call. No query, no second transaction.
+//!   task leases it. After the commit the grant goes to the parked call. No query, no second transaction. A call that
+//!   hands in reports is parked, too, for the slots that it frees: its answer carries the next tasks.
 //! - *Claim*, for everything else: tasks that found no free slot, come back for another attempt, or were made by
 //!   another controller. The [`claimer`] puts the free slots of all parked calls into one statement.
 //!
@@ -16,3 +17,4 @@ pub mod claimer;
 pub mod hall;
 pub mod line;
 pub mod poll;
+pub mod seat;

@@ -19,7 +19,16 @@ pub struct Parcel {
     pub input: Option<Payload>,
 }
 
-/// A parked lease call.
+/// Where the free slots of a call come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slots {
+    /// They were free before: a lease call offers them.
+    Offered,
+    /// They become free with the reports that the call hands in.
+    Freed,
+}
+
+/// A parked call.
 #[derive(Debug)]
 pub struct Poll {
     /// Who asks, from the certificate.
@@ -30,6 +39,8 @@ pub struct Poll {
     pub capabilities: Vec<String>,
     /// Free slots.
     pub slots: u32,
+    /// Where they come from.
+    pub from: Slots,
     /// Names the call, so that it can be repeated; empty if it cannot.
     pub call_id: String,
     /// Answered empty at this instant.

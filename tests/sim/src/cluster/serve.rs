@@ -1,9 +1,10 @@
 //! A call meets the engine, as `grpc/` would have it meet.
 
 use fulcrum_controller::engine::handle::{
-    Addressed, ClientRequest, Decided, EngineError, LeaseCall, StartRequest, Started,
+    Addressed, ClientRequest, Decided, EngineError, StartRequest, Started,
 };
 use fulcrum_controller::engine::token::LeaseToken;
+use fulcrum_controller::engine::working::LeaseCall;
 use fulcrum_core::decide::command::{Operation, OperationRequest, ReportOutcome};
 use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{RunId, WorkerId};

@@ -23,6 +23,7 @@ fn poll(n: u128, slots: u32) -> (Poll, oneshot::Receiver<Vec<Parcel>>) {
         namespace: NAMESPACE,
         capabilities: vec!["a".to_owned()],
         slots,
+        from: Slots::Offered,
         call_id: format!("call-{n}"),
         deadline: Instant::now() + Duration::from_secs(50),
         reply,

@@ -1,0 +1,202 @@
+//! What workers ask of the engine: tasks, longer leases, and that their outcomes be taken.
+
+use std::time::Duration;
+
+use fulcrum_core::decide::command::{AppendJournal, Report, ReportOutcome};
+use fulcrum_core::decide::{Command, CommandKind, Rejection};
+use fulcrum_core::event::{Actor, Grant, TraceContext};
+use fulcrum_core::ids::{NamespaceId, WorkerId};
+use fulcrum_core::payload::NewPayload;
+use fulcrum_core::store::{Beat, BeatOutcome, Store};
+use tokio::time::Instant;
+
+use super::catalog::Source;
+use super::delivery::{Delivery, deliveries};
+use super::dispatch::hall::Turned;
+use super::dispatch::poll::{Parcel, Slots};
+use super::dispatch::seat::{Seat, Wish};
+use super::handle::{Engine, EngineError};
+use super::item::LaneError;
+use super::token::LeaseToken;
+
+/// A lease call waits at least so long, for a claim to be made on its behalf.
+const LEASE_WAIT_MIN: Duration = Duration::from_millis(50);
+
+/// A worker's call for tasks.
+#[derive(Debug, Clone)]
+pub struct LeaseCall {
+    /// Who asks, from the certificate.
+    pub worker: WorkerId,
+    /// Its namespace.
+    pub namespace: NamespaceId,
+    /// Capabilities offered and granted.
+    pub capabilities: Vec<String>,
+    /// Free slots.
+    pub slots: u32,
+    /// How long to wait for a task.
+    pub wait: Duration,
+    /// Names the call, so that it can be repeated; empty if it cannot.
+    pub call_id: String,
+}
+
+impl<S: Store, C: Source> Engine<S, C> {
+    /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
+    /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
+    pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
+        if let Some(granted) = self
+            .hall
+            .repeated(call.worker, &call.call_id, self.clock.now())
+        {
+            return self.delivered(granted).await;
+        }
+        if call.slots == 0 || call.capabilities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wish = Wish {
+            worker: call.worker,
+            namespace: call.namespace,
+            capabilities: call.capabilities,
+            slots: call.slots.min(self.limits.lease_batch_max),
+            from: Slots::Offered,
+            call_id: call.call_id,
+            deadline: Instant::now() + call.wait.max(LEASE_WAIT_MIN),
+        };
+        let seat = Seat::take(&self.hall, wish).map_err(|turned| match turned {
+            Turned::Full => LaneError::Overloaded,
+            Turned::Closed => LaneError::Draining,
+        })?;
+        self.delivered(seat.answered().await).await
+    }
+
+    /// A seat for the slots that a call's reports free, to be taken before they are handed in. `None` if there is no
+    /// room for one: the worker asks by itself.
+    #[must_use]
+    pub fn report_seat(&self, call: LeaseCall) -> Option<Seat> {
+        if call.slots == 0 || call.capabilities.is_empty() {
+            return None;
+        }
+        let wish = Wish {
+            worker: call.worker,
+            namespace: call.namespace,
+            capabilities: call.capabilities,
+            slots: call.slots.min(self.limits.lease_batch_max),
+            from: Slots::Freed,
+            call_id: call.call_id,
+            deadline: Instant::now() + call.wait,
+        };
+        Seat::take(&self.hall, wish).ok()
+    }
+
+    /// The grants that the call of this name got and that still hold; `None` if it is new.
+    #[must_use]
+    pub fn repeated(&self, worker: WorkerId, call_id: &str) -> Option<Vec<Parcel>> {
+        self.hall.repeated(worker, call_id, self.clock.now())
+    }
+
+    /// The next tasks for a call whose reports are in: what it got before, if it is repeated, and what is new.
+    pub async fn next_tasks(&self, seat: Seat, again: Option<Vec<Parcel>>) -> Vec<Delivery> {
+        let mut granted = again.unwrap_or_default();
+        granted.extend(seat.leave());
+        match self.delivered(granted).await {
+            Ok(deliveries) => deliveries,
+            Err(error) => {
+                // The reports are in and must be answered; these leases run out.
+                tracing::warn!(%error, "next tasks cannot be delivered");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out.
+    async fn delivered(&self, granted: Vec<Parcel>) -> Result<Vec<Delivery>, EngineError> {
+        let mut ready = Vec::with_capacity(granted.len());
+        let mut unread = Vec::new();
+        for Parcel { task, input } in granted {
+            match input {
+                Some(input) => ready.push(Delivery::at_hand(task, input)),
+                None => unread.push(task),
+            }
+        }
+        let deliveries = deliveries(self.store.as_ref(), unread).await?;
+        for spoiled in deliveries.spoiled {
+            spoiled.give_up(&self.router).await;
+        }
+        ready.extend(deliveries.ready);
+        Ok(ready)
+    }
+
+    /// Extends leases, in order of `tokens`.
+    pub async fn heartbeat(
+        &self,
+        worker: WorkerId,
+        tokens: &[LeaseToken],
+    ) -> Result<Vec<BeatOutcome>, EngineError> {
+        let beats: Vec<Beat> = tokens
+            .iter()
+            .map(|token| Beat {
+                lease: token.lease,
+                worker,
+            })
+            .collect();
+        Ok(self.store.heartbeat(&beats, self.lease).await?)
+    }
+
+    /// Takes a worker's report. A lost lease is `Rejection::LeaseLost`.
+    pub async fn report(
+        &self,
+        worker: WorkerId,
+        token: LeaseToken,
+        outcome: ReportOutcome,
+        trace: Option<TraceContext>,
+    ) -> Result<(), EngineError> {
+        let grant = Grant {
+            worker,
+            lease_seq: token.lease.seq,
+            granted_at: token.granted_at,
+        };
+        let report = Report {
+            step: token.step,
+            lease: token.lease,
+            grant,
+            outcome,
+        };
+        let kind = CommandKind::Report(Box::new(report));
+        let command = Command {
+            run: token.run,
+            actor: Actor::Worker(worker),
+            trace,
+            kind,
+        };
+        match self.submit(command, token.root, None).await {
+            // A repeated report gets the answer that the first one got.
+            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records completed operations of a task's journal.
+    pub async fn append_journal(
+        &self,
+        worker: WorkerId,
+        token: LeaseToken,
+        operations: Vec<(String, [u8; 32], NewPayload)>,
+        trace: Option<TraceContext>,
+    ) -> Result<(), EngineError> {
+        let kind = CommandKind::AppendJournal(AppendJournal {
+            step: token.step,
+            lease: token.lease,
+            operations,
+        });
+        let command = Command {
+            run: token.run,
+            actor: Actor::Worker(worker),
+            trace,
+            kind,
+        };
+        match self.submit(command, token.root, None).await {
+            // The journal holds these operations already: a repeated append.
+            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
