@@ -87,10 +87,15 @@ impl Onboarding {
                 email,
             )
         };
-        self.stack
-            .api
-            .start_many(self.customers.iter().map(spec).collect())
-            .await
+        // To each controller its share: a run's work goes first to the workers of the controller that got it.
+        let mut runs = Vec::with_capacity(self.customers.len());
+        let share = self.customers.len().div_ceil(self.stack.controllers.len());
+        for (controller, customers) in self.customers.chunks(share).enumerate() {
+            let api = self.stack.api.only(controller);
+            let specs = customers.iter().map(spec).collect();
+            runs.extend(api.start_many(specs).await?);
+        }
+        Ok(runs)
     }
 
     /// Waits until so many runs are closed, approving what they ask; gives how many are.
