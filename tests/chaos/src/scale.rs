@@ -25,14 +25,6 @@ impl Scale {
         Self::Smoke
     }
 
-    /// Whether a fault that `docs/robustness.md` lists as not survived yet is left out. Says so.
-    pub fn skips_what_is_not_survived_yet(self, fault: &str) -> bool {
-        if self == Self::Smoke {
-            eprintln!("{fault}: NOT SURVIVED YET, and not run; see docs/robustness.md");
-        }
-        self == Self::Smoke
-    }
-
     /// A number that depends on the size.
     pub fn pick<T>(self, smoke: T, full: T) -> T {
         match self {

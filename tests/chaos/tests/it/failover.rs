@@ -137,10 +137,6 @@ async fn fault_14_a_standby_without_the_last_commits_takes_over() -> anyhow::Res
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_14_what_a_controller_remembers_of_the_lost_commits_is_not_built_on()
 -> anyhow::Result<()> {
-    let scale = Scale::asked("fault 14");
-    if scale.skips_what_is_not_survived_yet("fault 14, two controllers") {
-        return Ok(());
-    }
     let mut pair = Box::pin(Pair::open(2)).await?;
     let api = pair.field.stack.api.clone();
     api.apply("workflow: three\nsteps: [{ id: a, wait: go }, { id: b, wait: go }, { id: c, wait: go }]\noutput: \"${[steps.a.output, steps.b.output, steps.c.output]}\"")
