@@ -1,12 +1,11 @@
 //! A call's place in the hall. However the call ends, nothing that it was sent is lost.
 
-use fulcrum_core::ids::WorkerId;
+use fulcrum_core::ids::{NamespaceId, WorkerId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::hall::{Hall, Turned};
 use super::poll::{Parcel, Poll, Slots};
-use fulcrum_core::ids::NamespaceId;
 
 /// Who calls, for what.
 #[derive(Debug)]
