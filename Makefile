@@ -1,6 +1,11 @@
 # The two commands a newcomer needs are `make demo` and `make test`; the rest are for daily work.
 # Each target is one line here and one script in scripts/, so that nothing depends on make.
 
+toolchain := $(shell scripts/toolchain)
+ifneq ($(toolchain),)
+export RUSTUP_TOOLCHAIN := $(toolchain)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup build test sim chaos demo bench clean-demo fmt lint deny sqlx-prepare
 
