@@ -28,7 +28,7 @@ pub fn have(fault: &str, needs: &[Need], scale: Scale) -> anyhow::Result<bool> {
 pub enum Need {
     /// To be root.
     Root,
-    /// Debian's `iptables`.
+    /// Debian's `iptables` and `iproute2`.
     PacketFilter,
     /// Debian's `libfaketime`.
     FalseClock,
@@ -42,7 +42,7 @@ impl Need {
     fn is_met(self) -> bool {
         match self {
             Self::Root => rustix::process::geteuid().is_root(),
-            Self::PacketFilter => runs("iptables", "--version"),
+            Self::PacketFilter => runs("iptables", "--version") && runs("ip", "-V"),
             Self::FalseClock => false_clock().is_some(),
             Self::Compiler => runs("cc", "--version"),
             Self::CpuGroups => {
