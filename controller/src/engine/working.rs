@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::catalog::Source;
 use super::delivery::{Delivery, deliveries};
 use super::dispatch::hall::Turned;
-use super::dispatch::poll::{Parcel, Slots};
-use super::dispatch::seat::{Seat, Wish};
+use super::dispatch::poll::Parcel;
+use super::dispatch::seat::{ReportSeat, Seat, Wish};
 use super::handle::{Engine, EngineError};
 use super::item::LaneError;
 use super::token::LeaseToken;
@@ -57,7 +57,6 @@ impl<S: Store, C: Source> Engine<S, C> {
             namespace: call.namespace,
             capabilities: call.capabilities,
             slots: call.slots.min(self.limits.lease_batch_max),
-            from: Slots::Offered,
             call_id: call.call_id,
             deadline: Instant::now() + call.wait.max(LEASE_WAIT_MIN),
         };
@@ -71,7 +70,7 @@ impl<S: Store, C: Source> Engine<S, C> {
     /// A seat for the slots that a call's reports free, to be taken before they are handed in. `None` if there is no
     /// room for one: the worker asks by itself.
     #[must_use]
-    pub fn report_seat(&self, call: LeaseCall) -> Option<Seat> {
+    pub fn report_seat(&self, call: LeaseCall) -> Option<ReportSeat> {
         if call.slots == 0 || call.capabilities.is_empty() {
             return None;
         }
@@ -80,11 +79,10 @@ impl<S: Store, C: Source> Engine<S, C> {
             namespace: call.namespace,
             capabilities: call.capabilities,
             slots: call.slots.min(self.limits.lease_batch_max),
-            from: Slots::Freed,
             call_id: call.call_id,
             deadline: Instant::now() + call.wait,
         };
-        Seat::take(&self.hall, wish).ok()
+        ReportSeat::take(&self.hall, wish).ok()
     }
 
     /// The grants that the call of this name got and that still hold; `None` if it is new.
@@ -94,7 +92,7 @@ impl<S: Store, C: Source> Engine<S, C> {
     }
 
     /// The next tasks for a call whose reports are in: what it got before, if it is repeated, and what is new.
-    pub async fn next_tasks(&self, seat: Seat, again: Option<Vec<Parcel>>) -> Vec<Delivery> {
+    pub async fn next_tasks(&self, seat: ReportSeat, again: Option<Vec<Parcel>>) -> Vec<Delivery> {
         let mut granted = again.unwrap_or_default();
         granted.extend(seat.leave());
         match self.delivered(granted).await {

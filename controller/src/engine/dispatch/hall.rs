@@ -1,6 +1,7 @@
 //! Where lease calls wait, shared by the services that park them, the lanes that hand tasks off and the claimer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use fulcrum_core::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::line::{Line, Lines};
-use super::poll::{Parcel, Poll, Slots, fitting};
+use super::line::{Backlog, Line, Lines};
+use super::poll::{Answer, Parcel, Poll, fitting};
 use crate::engine::recent::RecentGrants;
 
 /// Calls parked at once; beyond it a call is shed.
@@ -23,6 +24,9 @@ const INSTANTS_MAX: usize = 4_096;
 const CREDIT_MAX: Duration = Duration::from_millis(250);
 /// How long a grant whose call has gone waits for the worker's next call.
 const UNDELIVERED_MAX: Duration = Duration::from_secs(2);
+
+/// Slots of a worker that a look for what other controllers made holds back from hand-offs.
+const PROBE_SLOTS: u32 = 4;
 
 /// The claimer looks at calls that wait no longer than this as soon as they come; at others when it wakes.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
@@ -48,6 +52,7 @@ struct Inner {
     bell: Notify,
     state: Mutex<State>,
     recent: RecentGrants,
+    numbers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -88,46 +93,74 @@ impl Guest {
     }
 
     fn call(&mut self, poll: Poll) {
-        match poll.from {
+        match poll.answer {
             // These were counted when an earlier answer left them.
-            Slots::Offered => self.credit = self.credit.saturating_sub(poll.slots),
-            Slots::Freed => {}
+            Answer::AtOnce(_) => self.credit = self.credit.saturating_sub(poll.slots),
+            Answer::AtTheEnd(_) => {}
         }
         self.slots = self.slots.saturating_add(poll.slots);
         self.polls.push_back(poll);
     }
 
-    /// Answers parked calls with what is there to deliver; tells how many calls are gone from the hall.
+    /// Answers lease calls with what is there to deliver; tells how many calls are gone from the hall.
     fn serve(&mut self, recent: &RecentGrants) -> usize {
         let mut gone = 0;
-        while !self.undelivered.is_empty()
-            && let Some(poll) = self.polls.pop_front()
-        {
+        let mut waiting = std::mem::take(&mut self.polls);
+        while let Some(poll) = waiting.pop_front() {
+            if self.undelivered.is_empty() {
+                self.polls.push_back(poll);
+                self.polls.append(&mut waiting);
+                break;
+            }
+            let reply = match poll.answer {
+                Answer::AtOnce(reply) => reply,
+                Answer::AtTheEnd(_) => {
+                    self.polls.push_back(poll);
+                    continue;
+                }
+            };
             gone += 1;
             self.slots = self.slots.saturating_sub(poll.slots);
-            if poll.reply.is_closed() {
+            if reply.is_closed() {
                 continue;
             }
-            let parcels = self.undelivered.iter().map(|(_, parcel)| parcel);
-            let rest = self.undelivered.split_off(fitting(parcels, poll.slots));
-            let parcels: Vec<Parcel> = std::mem::replace(&mut self.undelivered, rest)
-                .into_iter()
-                .map(|(_, parcel)| parcel)
-                .collect();
+            let parcels = self.fetch(poll.slots);
             let left = poll.slots.saturating_sub(count(&parcels));
             // Before the answer: whoever gets it and loses it may ask again at once.
             recent.remember(poll.worker, &poll.call_id, &parcels);
-            if let Err(parcels) = poll.reply.send(parcels) {
+            if let Err(parcels) = reply.send(parcels) {
                 recent.forget(poll.worker, &poll.call_id);
                 let now = Instant::now();
                 let back = parcels.into_iter().map(|parcel| (now, parcel));
                 self.undelivered.splice(0..0, back);
             } else {
-                self.credit = self.credit.saturating_add(left);
-                self.credit_since = Some(Instant::now());
+                self.lend(left);
             }
         }
         gone
+    }
+
+    /// What one answer for so many slots carries.
+    fn fetch(&mut self, slots: u32) -> Vec<Parcel> {
+        let parcels = self.undelivered.iter().map(|(_, parcel)| parcel);
+        let rest = self.undelivered.split_off(fitting(parcels, slots));
+        std::mem::replace(&mut self.undelivered, rest)
+            .into_iter()
+            .map(|(_, parcel)| parcel)
+            .collect()
+    }
+
+    /// A call that left a report's place: it is gone, and its slots are the worker's to offer again.
+    fn stand_up(&mut self, number: u64) -> Option<Poll> {
+        let own = |poll: &Poll| matches!(poll.answer, Answer::AtTheEnd(n) if n == number);
+        let poll = self.polls.remove(self.polls.iter().position(own)?)?;
+        self.slots = self.slots.saturating_sub(poll.slots);
+        Some(poll)
+    }
+
+    fn lend(&mut self, slots: u32) {
+        self.credit = self.credit.saturating_add(slots);
+        self.credit_since = Some(Instant::now());
     }
 }
 
@@ -144,7 +177,7 @@ pub struct Claim {
 pub enum Look {
     /// Those that wait in a line where something is pending.
     Pending,
-    /// All, with half of their slots: what other controllers made is in no line of ours.
+    /// All, with a few of their slots: what other controllers made is in no line of ours.
     Everywhere,
 }
 
@@ -175,8 +208,8 @@ impl Hall {
         Ok(())
     }
 
-    /// A call is over, answered or not: its slots are offered again by the worker's next one. What it was sent and did
-    /// not take along waits for that.
+    /// A lease call is over, answered or not: its slots are offered again by the worker's next one. What it was sent and
+    /// did not take along waits for that.
     pub(super) fn leave_seat(&self, worker: WorkerId, left: Vec<Parcel>) {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -186,21 +219,56 @@ impl Hall {
         let before = guest.polls.len();
         let mut freed = 0;
         guest.polls.retain(|poll| {
-            let stays = !poll.reply.is_closed();
-            if !stays {
+            if poll.is_gone() {
                 freed += poll.slots;
             }
-            stays
+            !poll.is_gone()
         });
         state.polls = state.polls.saturating_sub(before - guest.polls.len());
         guest.slots = guest.slots.saturating_sub(freed);
-        guest.credit = guest.credit.saturating_add(freed);
+        guest.lend(freed);
         let now = Instant::now();
-        guest.credit_since = Some(now);
         guest
             .undelivered
             .extend(left.into_iter().map(|parcel| (now, parcel)));
         state.polls = state.polls.saturating_sub(guest.serve(&self.inner.recent));
+    }
+
+    /// A name for a report's place.
+    pub(super) fn number(&self) -> u64 {
+        self.inner.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A call whose reports are in leaves with what there is for its worker.
+    pub(super) fn leave_with(&self, worker: WorkerId, number: u64) -> Vec<Parcel> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(guest) = state.guests.get_mut(&worker) else {
+            return Vec::new();
+        };
+        let Some(poll) = guest.stand_up(number) else {
+            return Vec::new();
+        };
+        state.polls = state.polls.saturating_sub(1);
+        for capability in &poll.capabilities {
+            state.lines.entry(poll.namespace, capability).wait(worker);
+        }
+        let parcels = guest.fetch(poll.slots);
+        guest.lend(poll.slots.saturating_sub(count(&parcels)));
+        self.inner.recent.remember(worker, &poll.call_id, &parcels);
+        parcels
+    }
+
+    /// The same without taking anything along; nothing if it left before.
+    pub(super) fn leave_without(&self, worker: WorkerId, number: u64) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(guest) = state.guests.get_mut(&worker)
+            && let Some(poll) = guest.stand_up(number)
+        {
+            state.polls = state.polls.saturating_sub(1);
+            guest.lend(poll.slots);
+        }
     }
 
     /// Takes a free slot for a task that a commit is about to make. `None` if there is none, or if older tasks wait.
@@ -288,7 +356,7 @@ impl Hall {
                 return Some(at);
             }
             state.instants.pop_first();
-            state.lines.of_namespace(namespace).for_each(Line::leave);
+            state.lines.of_namespace(namespace).for_each(Line::doubt);
         }
         None
     }
@@ -310,14 +378,13 @@ impl Hall {
             let served: Vec<&Line> = served
                 .filter_map(|capability| lines.get(poll.namespace, capability))
                 .collect();
-            let pending = served.iter().any(|line| line.is_pending());
-            let slots = if served.iter().any(|line| !line.is_open()) {
-                guest.free(now)
-            } else if pending || look == Look::Everywhere {
-                // The other half is for hand-offs.
-                guest.free(now).div_ceil(2)
-            } else {
-                0
+            let free = guest.free(now);
+            let slots = match backlog(&served) {
+                Backlog::Unknown => free,
+                // One to spare shows that this was all. The others are for hand-offs.
+                Backlog::Tasks(n) if n > 0 => free.min(n.saturating_add(1)),
+                Backlog::Tasks(_) if look == Look::Everywhere => free.min(PROBE_SLOTS),
+                Backlog::Tasks(_) => 0,
             };
             if slots == 0 {
                 continue;
@@ -365,17 +432,20 @@ impl Hall {
                 .or_default() += 1;
         }
         for request in &claim.requests {
-            if per_worker.get(&request.worker).copied().unwrap_or_default() >= request.slots {
-                continue;
-            }
-            // With slots to spare, it would have taken more.
+            let full =
+                per_worker.get(&request.worker).copied().unwrap_or_default() >= request.slots;
             for capability in &request.capabilities {
                 let taken = per_line.get(&(request.namespace, capability.as_str()));
                 let key = (request.namespace, capability.clone());
-                if taken.copied().unwrap_or_default() < CLAIM_ROWS_MAX
+                let Some(line) = guard.lines.get_mut(request.namespace, capability) else {
+                    continue;
+                };
+                if full {
+                    line.goes_on();
+                } else if taken.copied().unwrap_or_default() < CLAIM_ROWS_MAX
                     && let Some(mark) = claim.marks.get(&key)
-                    && let Some(line) = guard.lines.get_mut(request.namespace, capability)
                 {
+                    // With slots to spare, it would have taken more.
                     line.ends(*mark);
                 }
             }
@@ -399,14 +469,14 @@ impl Hall {
         };
         guard.guests.retain(|_, guest| {
             for poll in std::mem::take(&mut guest.polls) {
-                if poll.reply.is_closed() {
+                if poll.is_gone() {
                     continue;
                 }
-                if poll.deadline <= now {
-                    let _gone = poll.reply.send(Vec::new());
-                } else {
+                if poll.deadline > now {
                     sooner(&mut next, poll.deadline);
                     guest.polls.push_back(poll);
+                } else if let Answer::AtOnce(reply) = poll.answer {
+                    let _gone = reply.send(Vec::new());
                 }
             }
             guest.slots = guest.polls.iter().map(|poll| poll.slots).sum();
@@ -440,7 +510,9 @@ impl Hall {
         let mut stale = Vec::new();
         for guest in state.guests.values_mut() {
             for poll in guest.polls.drain(..) {
-                let _gone = poll.reply.send(Vec::new());
+                if let Answer::AtOnce(reply) = poll.answer {
+                    let _gone = reply.send(Vec::new());
+                }
             }
             (guest.slots, guest.credit) = (0, 0);
             stale.extend(guest.undelivered.drain(..).map(|(_, parcel)| beat(&parcel)));
@@ -450,7 +522,7 @@ impl Hall {
 
     /// Every line may have a backlog: what was known is not known any more.
     pub(super) fn doubt(&self) {
-        self.lock().lines.all().for_each(Line::leave);
+        self.lock().lines.all().for_each(Line::doubt);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -478,6 +550,13 @@ impl State {
             }
         }
     }
+}
+
+/// What waits in the lines that one worker serves.
+fn backlog(lines: &[&Line]) -> Backlog {
+    lines
+        .iter()
+        .fold(Backlog::Tasks(0), |sum, line| sum.and(line.backlog()))
 }
 
 fn count(parcels: &[Parcel]) -> u32 {

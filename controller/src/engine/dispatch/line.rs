@@ -5,26 +5,32 @@ use std::collections::{BTreeMap, VecDeque};
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 
 /// One line as this controller knows it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Line {
     /// Workers that may have a free slot, next one first. Who turns out to have none leaves until its next call.
     pub(super) waiting: VecDeque<WorkerId>,
     /// May tasks be handed off, or do older ones wait for a claim?
     open: bool,
-    /// Has a claim something to look for?
-    pending: bool,
-    /// Counts the tasks that were left to a claim, so that a claim which began before does not call the line empty.
+    /// Counts the tasks that were left to claims.
     left: u64,
+    /// Those up to here are known to be gone; `None` while nobody knows what waits.
+    cleared: Option<u64>,
 }
 
-impl Default for Line {
-    fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            // Nobody has looked yet.
-            open: false,
-            pending: true,
-            left: 0,
+/// How many tasks of a line wait for a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backlog {
+    /// Nobody has looked yet, or not to the end.
+    Unknown,
+    /// At most so many.
+    Tasks(u32),
+}
+
+impl Backlog {
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Backlog::Tasks(one), Backlog::Tasks(two)) => Backlog::Tasks(one.saturating_add(two)),
+            (Backlog::Unknown, _) | (_, Backlog::Unknown) => Backlog::Unknown,
         }
     }
 }
@@ -44,14 +50,33 @@ impl Line {
 
     /// May there be tasks that only a claim finds?
     pub(super) fn is_pending(&self) -> bool {
-        self.pending
+        self.backlog() != Backlog::Tasks(0)
+    }
+
+    /// What a claim should ask for.
+    pub(super) fn backlog(&self) -> Backlog {
+        match self.cleared {
+            Some(cleared) => Backlog::Tasks(u32::try_from(self.left - cleared).unwrap_or(u32::MAX)),
+            None => Backlog::Unknown,
+        }
     }
 
     /// A task was left to a claim.
     pub(super) fn leave(&mut self) {
         self.open = false;
-        self.pending = true;
         self.left += 1;
+    }
+
+    /// What was known is not known any more.
+    pub(super) fn doubt(&mut self) {
+        self.leave();
+        self.cleared = None;
+    }
+
+    /// A claim got all that it asked for: there may be more.
+    pub(super) fn goes_on(&mut self) {
+        self.open = false;
+        self.cleared = None;
     }
 
     /// What a claim that begins now has to remember.
@@ -63,7 +88,7 @@ impl Line {
     /// off from now on: waiting for a claim that nothing was left behind would keep a busy line on claims for good.
     pub(super) fn ends(&mut self, mark: u64) {
         self.open = true;
-        self.pending = self.left != mark;
+        self.cleared = Some(mark);
     }
 }
 

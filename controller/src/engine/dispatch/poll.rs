@@ -19,13 +19,14 @@ pub struct Parcel {
     pub input: Option<Payload>,
 }
 
-/// Where the free slots of a call come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slots {
-    /// They were free before: a lease call offers them.
-    Offered,
-    /// They become free with the reports that the call hands in.
-    Freed,
+/// How a call gets its tasks.
+#[derive(Debug)]
+pub enum Answer {
+    /// A lease call waits for the first that come. Its slots were free before.
+    AtOnce(oneshot::Sender<Vec<Parcel>>),
+    /// A call that hands in reports takes along at its end what has come by then. Its slots become free with the reports.
+    /// The number tells it from others.
+    AtTheEnd(u64),
 }
 
 /// A parked call.
@@ -39,14 +40,22 @@ pub struct Poll {
     pub capabilities: Vec<String>,
     /// Free slots.
     pub slots: u32,
-    /// Where they come from.
-    pub from: Slots,
     /// Names the call, so that it can be repeated; empty if it cannot.
     pub call_id: String,
     /// Answered empty at this instant.
     pub deadline: Instant,
-    /// The answer.
-    pub reply: oneshot::Sender<Vec<Parcel>>,
+    /// How it is answered.
+    pub answer: Answer,
+}
+
+impl Poll {
+    /// Is nobody there any more to be answered?
+    pub(super) fn is_gone(&self) -> bool {
+        match &self.answer {
+            Answer::AtOnce(reply) => reply.is_closed(),
+            Answer::AtTheEnd(_) => false,
+        }
+    }
 }
 
 /// How many of these parcels fit into one answer. The first always does.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
+use crate::engine::dispatch::seat::{ReportSeat, Wish};
 
 const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(0xA));
 
@@ -23,10 +24,9 @@ fn poll(n: u128, slots: u32) -> (Poll, oneshot::Receiver<Vec<Parcel>>) {
         namespace: NAMESPACE,
         capabilities: vec!["a".to_owned()],
         slots,
-        from: Slots::Offered,
         call_id: format!("call-{n}"),
         deadline: Instant::now() + Duration::from_secs(50),
-        reply,
+        answer: Answer::AtOnce(reply),
     };
     (poll, answer)
 }
@@ -60,6 +60,20 @@ fn parcel(n: u128, task: u64) -> Parcel {
         trace: None,
     };
     Parcel { task, input: None }
+}
+
+/// A call that hands in as many reports.
+fn reports(hall: &Hall, n: u128, slots: u32) -> ReportSeat {
+    let (Poll { capabilities, .. }, _) = poll(n, slots);
+    let wish = Wish {
+        worker: worker(n),
+        namespace: NAMESPACE,
+        capabilities,
+        slots,
+        call_id: format!("reports-{n}"),
+        deadline: Instant::now() + Duration::from_secs(50),
+    };
+    ReportSeat::take(hall, wish).unwrap()
 }
 
 /// A hall whose line is known to be empty.
@@ -229,4 +243,57 @@ async fn slots_that_an_answered_call_had_left_count_until_the_next_call_or_a_mom
     hall.park(other).unwrap();
     assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(2)));
     assert_eq!(hall.take(NAMESPACE, "a"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_reports_takes_along_all_that_came_while_it_lasted() {
+    let hall = open_hall();
+    let seat = reports(&hall, 1, 3);
+    for task in 0..2 {
+        assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+        hall.hand(vec![parcel(1, task)]);
+    }
+    assert_eq!(seat.leave().len(), 2);
+    let again = hall.repeated(worker(1), "reports-1", Timestamp::from_millis(1));
+    assert_eq!(again.map(|parcels| parcels.len()), Some(2));
+    // The third slot is the worker's to offer again, and counts until then.
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    assert_eq!(hall.take(NAMESPACE, "a"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_call_goes_before_a_call_with_reports() {
+    let hall = open_hall();
+    let seat = reports(&hall, 1, 1);
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.hand(vec![parcel(1, 1)]);
+    assert_eq!(answer.await.unwrap().len(), 1);
+    assert!(seat.leave().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_reports_that_is_given_up_leaves_its_tasks_to_the_next() {
+    let hall = open_hall();
+    let seat = reports(&hall, 1, 1);
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.hand(vec![parcel(1, 1)]);
+    drop(seat);
+    let (call, answer) = poll(1, 1);
+    hall.park(call).unwrap();
+    assert_eq!(answer.await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_for_a_few_tasks_leaves_the_other_slots_to_hand_offs() {
+    let hall = open_hall();
+    let (call, _answer) = poll(1, 10);
+    hall.park(call).unwrap();
+    hall.leave(NAMESPACE, "a");
+    let claim = hall.claim(Look::Pending).unwrap();
+    assert_eq!(claim.requests[0].slots, 2);
+    hall.claimed(&claim, Some(vec![parcel(1, 1)]));
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    assert!(hall.claim(Look::Pending).is_none());
 }
