@@ -41,7 +41,7 @@ impl Desk<'_> {
     }
 
     /// The value of a template as a payload; null is no payload. A template that only passes a payload on gives that
-    /// payload, unseen.
+    /// payload, unseen, and one that takes a payload apart and puts the same together again gives that one.
     pub(super) fn produce(
         &mut self,
         at: Option<NodeId>,
@@ -52,7 +52,10 @@ impl Desk<'_> {
         }
         match self.render(at, template)? {
             Value::Null => Ok(None),
-            value => Ok(Some(self.store(value)?)),
+            value => {
+                let known = self.payloads_behind(at, template);
+                Ok(Some(self.store_unless(value, &known)?))
+            }
         }
     }
 
@@ -70,11 +73,25 @@ impl Desk<'_> {
 
     /// Makes a payload of a value.
     pub(super) fn store(&mut self, value: Value) -> Result<PayloadRef, Box<Failure>> {
+        self.store_unless(value, &[])
+    }
+
+    /// Makes a payload of a value, unless one of these has the same content.
+    fn store_unless(
+        &mut self,
+        value: Value,
+        known: &[PayloadRef],
+    ) -> Result<PayloadRef, Box<Failure>> {
         let payload = Payload::json(&value);
         self.check_size(payload.data.len())?;
         let new = payload.named(self.run.id, &self.inputs.entropy, FIRST_MADE + self.made);
-        self.made += 1;
         let reference = new.reference;
+        let same =
+            |known: &&PayloadRef| (known.hash, known.bytes) == (reference.hash, reference.bytes);
+        if let Some(same) = known.iter().find(same) {
+            return Ok(*same);
+        }
+        self.made += 1;
         self.fresh.insert(reference.id, Arc::new(value));
         self.decision.payloads.push(new);
         Ok(reference)
@@ -198,6 +215,16 @@ impl Desk<'_> {
             Behind::Value(Value::Null) | Behind::Nothing => Ok(None),
             Behind::Value(value) => Ok(Some(self.store(value)?)),
         }
+    }
+
+    /// The payloads that a template draws on.
+    fn payloads_behind(&self, at: Option<NodeId>, template: &Template) -> Vec<PayloadRef> {
+        let references = self.plan.expressions().template_references(template);
+        let payload = |reference| match self.behind(at, reference) {
+            Behind::Payload(payload) => payload,
+            Behind::Value(_) | Behind::Nothing => None,
+        };
+        references.iter().filter_map(payload).collect()
     }
 
     fn behind(&self, at: Option<NodeId>, reference: &Reference) -> Behind {

@@ -87,3 +87,17 @@ fn a_definition_survives_being_stored_as_canonical_json() {
         assert_eq!(definition_hash(&read), definition_hash(&definition));
     }
 }
+
+#[test]
+fn what_is_put_together_again_as_it_came_is_not_stored_again() {
+    let steps = "
+  - set: { same: { n: '${input.n}', text: '${input.text}' }, other: { n: '${input.n}' } }
+";
+    let mut world = World::new(definition(&format!("workflow: test\nsteps:\n{steps}")));
+    let run = world
+        .start(json!({ "text": "ada", "n": 1 }))
+        .expect("the input fits");
+    let run = &world.runs[&run];
+    assert_eq!(run.vars.get("same"), run.origin.input.as_ref());
+    assert_ne!(run.vars.get("other"), run.origin.input.as_ref());
+}
