@@ -42,6 +42,7 @@ pub async fn operator_token(
         // Whether the server may lose commits is for the controller to refuse; a lost token is asked for again.
         flag("database.durability", "unsafe"),
         flag("database.control_connections_max", "1"),
+        flag("database.commit_connections_max", "1"),
         flag("database.request_connections_max", "2"),
         flag("database.report_connections_max", "1"),
     ];

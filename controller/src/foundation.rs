@@ -72,6 +72,7 @@ pub async fn open(config: &DatabaseConfig) -> Result<PgStore, FoundationError> {
     let options = StoreOptions {
         pools: PoolSizes {
             control: config.control_connections_max,
+            commit: config.commit_connections_max,
             request: config.request_connections_max,
             report: config.report_connections_max,
         },

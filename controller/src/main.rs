@@ -15,6 +15,11 @@ use fulcrum_core::time::Millis;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
+/// Threads of the lanes and of the services free what others allocated, all the time; the system's allocator takes a lock
+/// for each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Persists workflow state and audit timelines, and hands out work over mTLS gRPC.
 #[derive(Parser)]
 #[command(name = "fulcrum-controller", version)]

@@ -35,6 +35,7 @@ pub struct Config {
 pub struct DatabaseConfig {
     pub url: SecretString,
     pub control_connections_max: u32,
+    pub commit_connections_max: u32,
     pub request_connections_max: u32,
     pub report_connections_max: u32,
     pub acquire_timeout_ms: u64,

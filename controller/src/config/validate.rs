@@ -48,6 +48,10 @@ pub fn validate(config: &Config) -> Vec<Problem> {
             database.control_connections_max,
         ),
         (
+            "database.commit_connections_max",
+            database.commit_connections_max,
+        ),
+        (
             "database.request_connections_max",
             database.request_connections_max,
         ),
@@ -160,6 +164,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
     );
     let connections = database
         .control_connections_max
+        .saturating_add(database.commit_connections_max)
         .saturating_add(database.request_connections_max)
         .saturating_add(database.report_connections_max);
     let most = fulcrum_store::PoolSizes::CONNECTIONS_MAX;
@@ -167,7 +172,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         connections <= most,
         "database",
         format!(
-            "the three pools have {connections} connections; at most {most} are allowed together"
+            "the four pools have {connections} connections; at most {most} are allowed together"
         ),
     );
     require(

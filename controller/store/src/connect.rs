@@ -32,10 +32,21 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Pools {
     pub(crate) control: PgPool,
+    /// For [`crate::writer::Writer`] alone.
+    pub(crate) commit: PgPool,
     pub(crate) request: PgPool,
     pub(crate) report: PgPool,
     pub(crate) route: Route,
     pub(crate) watermark: Watermark,
+}
+
+/// When connections of a pool are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// When they are opened, taken after a pause, and given back.
+    Always,
+    /// Not when they are given back: their users close those that may not be idle.
+    BeforeUse,
 }
 
 /// Why the database cannot be used.
@@ -72,14 +83,15 @@ impl Pools {
         }
         let connect = connect_options(options)?;
         let watermark = Watermark::default();
-        let pool = |size: u32| {
-            pool_options(size, options.acquire_timeout, options.route, &watermark)
-                .connect_lazy_with(connect.clone())
+        let pool = |size: u32, look: Look| {
+            let (timeout, route) = (options.acquire_timeout, options.route);
+            pool_options(size, timeout, route, look, &watermark).connect_lazy_with(connect.clone())
         };
         let pools = Self {
-            control: pool(options.pools.control),
-            request: pool(options.pools.request),
-            report: pool(options.pools.report),
+            control: pool(options.pools.control, Look::Always),
+            commit: pool(options.pools.commit, Look::BeforeUse),
+            request: pool(options.pools.request, Look::Always),
+            report: pool(options.pools.report, Look::Always),
             route: options.route,
             watermark,
         };
@@ -89,6 +101,7 @@ impl Pools {
 
     /// Closes them; waits for connections in use.
     pub(crate) async fn close(&self) {
+        self.commit.close().await;
         self.request.close().await;
         self.report.close().await;
         self.control.close().await;
@@ -122,6 +135,7 @@ fn pool_options(
     size: u32,
     acquire_timeout: Duration,
     route: Route,
+    look: Look,
     watermark: &Watermark,
 ) -> PgPoolOptions {
     let watermark = watermark.clone();
@@ -151,7 +165,10 @@ fn pool_options(
         .after_release(move |connection, _| {
             Box::pin(async move {
                 in_time(close_checkout(connection, route)).await?;
-                in_time(is_fit(connection)).await
+                match look {
+                    Look::Always => in_time(is_fit(connection)).await,
+                    Look::BeforeUse => Ok(true),
+                }
             })
         })
 }
@@ -290,6 +307,7 @@ mod tests {
             1,
             Duration::from_secs(5),
             Route::Direct,
+            Look::Always,
             &Watermark::default(),
         )
         .connect(&url)

@@ -35,7 +35,7 @@ pub struct Examination {
     /// Alarms of the last seven days, newest first, at most five.
     pub alarms: Vec<Alarm>,
     /// This controller's pools.
-    pub pools: [PoolState; 3],
+    pub pools: [PoolState; 4],
 }
 
 /// The server and its settings.
@@ -169,6 +169,7 @@ impl PgStore {
         let pool = self.pools.report.clone();
         let pools = [
             ("control", &self.pools.control),
+            ("commit", &self.pools.commit),
             ("request", &self.pools.request),
             ("report", &self.pools.report),
         ]

@@ -32,6 +32,7 @@ pub mod upkeep;
 pub mod versions;
 pub mod views;
 mod work;
+mod writer;
 
 pub use column::states::{Labels, ReviewState, state_labels};
 pub use connect::ConnectError;

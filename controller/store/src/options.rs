@@ -23,7 +23,9 @@ pub struct StoreOptions {
 pub struct PoolSizes {
     /// Leases, heartbeats, due rows.
     pub control: u32,
-    /// Commits and the reads that lead to them.
+    /// Commits that one statement makes. As many as lanes keep busy: more would only be colder.
+    pub commit: u32,
+    /// Other commits, and the reads that lead to them.
     pub request: u32,
     /// Listings and upkeep.
     pub report: u32,
@@ -57,6 +59,7 @@ impl PoolSizes {
     #[must_use]
     pub const fn sum(self) -> u32 {
         self.control
+            .saturating_add(self.commit)
             .saturating_add(self.request)
             .saturating_add(self.report)
     }
@@ -66,6 +69,7 @@ impl Default for PoolSizes {
     fn default() -> Self {
         Self {
             control: 4,
+            commit: 2,
             request: 8,
             report: 4,
         }

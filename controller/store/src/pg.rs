@@ -51,8 +51,8 @@ impl Store for PgStore {
         batch: impl Into<Arc<[Commit]>> + Send,
     ) -> Result<FlushReport, StoreError> {
         let batch = batch.into();
-        let (pool, route) = (self.pools.request.clone(), self.pools.route);
-        unit(async move { flush::flush(&pool, route, &batch).await }).await
+        let pools = self.pools.clone();
+        unit(async move { flush::flush(&pools, &batch).await }).await
     }
 
     async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {

@@ -28,10 +28,12 @@ use fulcrum_core::store::{Commit, CommitOutcome, Expected, FlushReport, StoreErr
 use fulcrum_core::task::TaskOp;
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::connect::Pools;
 use crate::options::Route;
 use crate::partitions;
 use crate::problem::Problem;
 use crate::work::Prelude;
+use crate::writer::Writer;
 
 use commit::{Receipt, Written};
 
@@ -39,16 +41,13 @@ use commit::{Receipt, Written};
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Commits a batch.
-pub(crate) async fn flush(
-    pool: &PgPool,
-    route: Route,
-    batch: &[Commit],
-) -> Result<FlushReport, Problem> {
+pub(crate) async fn flush(pools: &Pools, batch: &[Commit]) -> Result<FlushReport, Problem> {
+    let pool = &pools.request;
     let all: Vec<&Commit> = batch.iter().collect();
     for attempt in 1..=ATTEMPTS_MAX {
         // What did not fit once is judged.
         let attempted = if attempt == 1 {
-            unopposed(pool, route, &all).await
+            unopposed(pools, &all).await
         } else {
             judged(pool, batch).await
         };
@@ -79,19 +78,24 @@ enum Attempt {
 }
 
 /// The whole batch, or nothing.
-async fn unopposed(pool: &PgPool, route: Route, batch: &[&Commit]) -> Result<Attempt, Problem> {
+async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem> {
+    let pool = &pools.request;
     if asks_twice(batch) {
         return Ok(Attempt::Again);
     }
     // Behind a pooler the end of a statement is not the end of its transaction.
-    if route == Route::Direct && batch.iter().all(|commit| is_plain(commit)) {
-        let mut connection = pool.acquire().await?;
-        return match crate::work::committing(commit::write(&mut connection, batch)).await {
-            Ok(Written::All(receipt)) => Ok(all_committed(batch, receipt, Vec::new())),
-            Ok(Written::Nothing) => Ok(Attempt::Again),
+    if pools.route == Route::Direct && batch.iter().all(|commit| is_plain(commit)) {
+        let mut writer = Writer::take(&pools.commit).await?;
+        return match crate::work::committing(commit::write(writer.connection(), batch)).await {
+            Ok(written) => {
+                writer.rest();
+                match written {
+                    Written::All(receipt) => Ok(all_committed(batch, receipt, Vec::new())),
+                    Written::Nothing => Ok(Attempt::Again),
+                }
+            }
             Err(Problem::Sql(error)) => {
-                // Back it goes, or out: the lookup needs one that works.
-                drop(connection);
+                drop(writer);
                 match unknown::resolve(pool, None, batch, error).await? {
                     unknown::Fate::Committed => {
                         let receipt = commit::receipt(pool, batch).await?;

@@ -69,6 +69,7 @@ pub(crate) fn options(database: &str) -> StoreOptions {
     StoreOptions {
         pools: PoolSizes {
             control: 2,
+            commit: 2,
             request: 4,
             report: 2,
         },

@@ -142,7 +142,8 @@ async fn a_server_that_may_lose_commits_is_refused() {
 async fn more_connections_than_a_controller_may_hold_are_refused() {
     let pools = PoolSizes {
         control: 5,
-        request: 12,
+        commit: 2,
+        request: 10,
         report: 4,
     };
     let greedy = StoreOptions {
