@@ -2,6 +2,7 @@
 
 use fulcrum_e2e::api::{self, NAMESPACE, from_json, spec};
 use fulcrum_e2e::stack::Stack;
+use fulcrum_e2e::wait;
 use fulcrum_proto::common::v1::{ErrorReason, Payload};
 use fulcrum_proto::workflow::v1::{GetRunRequest, ListRunsRequest, StartRunRequest};
 use fulcrum_sdk::client;
@@ -165,7 +166,15 @@ async fn a_page_token_that_was_changed_or_belongs_elsewhere_is_refused() -> anyh
 
 #[tokio::test]
 async fn large_payloads_reach_a_worker_with_many_free_slots() -> anyhow::Result<()> {
-    let stack = Stack::start().await?;
+    // That no lease runs out is part of what is tested. It would if an answer were too large to arrive, and must not
+    // because a busy machine takes its time for some megabytes: so leases last longer here than answers ever take, and
+    // end well within the test's patience.
+    let leases = [
+        ("lease.ttl_ms", "45000"),
+        ("lease.reassert_ms", "45000"),
+        ("lease.heartbeat_ms", "5000"),
+    ];
+    let stack = Stack::with(1, &leases).await?;
     let mut crew = Crew::join(&stack, "crew", 16, capabilities(&Stage::new())).await?;
     let api = &stack.api;
     story::apply(api, &["note"]).await?;
@@ -178,8 +187,19 @@ async fn large_payloads_reach_a_worker_with_many_free_slots() -> anyhow::Result<
         started.push(api.start("note", &json!({ "text": text })).await?);
     }
     crew.work();
+    // The list carries no payloads: watching must not keep the controller from its work.
+    wait::until("all runs are closed", || async {
+        let runs = api.runs().await?;
+        let open = runs.iter().filter(|run| !api::is_closed(run.status()));
+        anyhow::ensure!(open.count() == 0, "{runs:#?}");
+        Ok(())
+    })
+    .await;
     for run in &started {
-        assert_eq!(api.output(run).await, json!(text));
+        assert!(
+            api.output(run).await == json!(text),
+            "{run} gives what it was given"
+        );
         let told = story::told(api, run).await?;
         assert!(
             !told.contains(&"LeaseExpired noted".to_owned()),
