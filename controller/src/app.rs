@@ -342,6 +342,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         lease: config.lease.clone(),
         loops: config.loops.clone(),
         limits: config.limits,
+        answer_bytes_max: config.server.message_out_bytes_max.into(),
         entropy: Entropy::system(),
     }
 }

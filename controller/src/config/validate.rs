@@ -162,6 +162,11 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         "server.message_in_bytes_max",
         "must exceed limits.payload_bytes_max by at least 64 KiB, or payloads of the allowed size cannot arrive".to_owned(),
     );
+    require(
+        server.message_out_bytes_max >= (8 << 20).max(limits.payload_bytes_max.saturating_mul(2)),
+        "server.message_out_bytes_max",
+        "must be at least 8 MiB and twice limits.payload_bytes_max, or a task cannot be handed to a worker together with what it recorded".to_owned(),
+    );
     let connections = database
         .control_connections_max
         .saturating_add(database.commit_connections_max)

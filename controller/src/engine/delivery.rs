@@ -11,7 +11,9 @@ use fulcrum_core::run::JournalEntry;
 use fulcrum_core::store::{Folded, GrantedTask, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dispatch::poll::Parcel;
 use super::load::load;
+use super::room::{self, Fit, Room};
 use super::router::Router;
 
 /// A granted task with everything that its worker needs.
@@ -27,19 +29,6 @@ pub struct Delivery {
     pub journal: Vec<ClosedOperation>,
 }
 
-impl Delivery {
-    /// A first grant whose input is at hand: nothing needs to be read.
-    #[must_use]
-    pub fn at_hand(task: GrantedTask, input: Payload) -> Self {
-        Self {
-            input,
-            effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
-            journal: Vec::new(),
-            task,
-        }
-    }
-}
-
 /// A closed operation.
 #[derive(Debug, Clone)]
 pub struct ClosedOperation {
@@ -51,22 +40,43 @@ pub struct ClosedOperation {
     pub result: Result<Option<Payload>, Failure>,
 }
 
-/// Grants with what they need, and those that this controller cannot deliver.
+/// Grants with what they need, and those that this answer does not carry.
 #[derive(Debug, Default)]
 pub struct Deliveries {
     /// Ready for the wire.
     pub ready: Vec<Delivery>,
+    /// There was no room for these; a later answer has it.
+    pub left_over: Vec<GrantedTask>,
     /// Each for itself: what is wrong with one task keeps no other from its worker.
     pub spoiled: Vec<Spoiled>,
 }
 
-/// A grant whose input or journal cannot be read.
+/// A grant that this controller cannot deliver.
 #[derive(Debug)]
 pub struct Spoiled {
     /// The grant.
     pub task: GrantedTask,
     /// Why.
-    pub error: StoreError,
+    pub error: Undeliverable,
+}
+
+/// Why a grant cannot be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum Undeliverable {
+    /// Its input or journal cannot be read.
+    #[error(transparent)]
+    Stored(#[from] StoreError),
+    /// It fits into no answer.
+    #[error(
+        "input and journal of the task have {bytes} bytes, and an answer to a worker has room for {max} \
+         (server.message_out_bytes_max); record and return less, or a reference"
+    )]
+    TooLarge {
+        /// So many, names and framing included.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
 }
 
 impl Spoiled {
@@ -75,9 +85,15 @@ impl Spoiled {
     /// controller: nothing can be decided on it here, so the lease is left to run out.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        match &self.error {
+        let error = match &self.error {
+            Undeliverable::TooLarge { .. } => {
+                return Some(Failure::fatal(code::LIMIT_EXCEEDED, self.error.to_string()));
+            }
+            Undeliverable::Stored(error) => error,
+        };
+        match error {
             StoreError::CorruptPayload { .. } => {
-                Some(Failure::fatal(code::DATA_CORRUPT, self.error.to_string()))
+                Some(Failure::fatal(code::DATA_CORRUPT, error.to_string()))
             }
             StoreError::Corrupt { .. }
             | StoreError::Newer { .. }
@@ -131,41 +147,58 @@ impl Spoiled {
     }
 }
 
-/// Loads what the grants refer to, in a query for all of them. Only a task that was granted before can have a
-/// journal, so first grants cost no look at the run. The error is the database's; one task's trouble is in its place
-/// in the answer.
+/// Loads what the grants refer to, in a query for all of them, as far as an answer of `answer_bytes_max` has room. Only a
+/// task that was granted before can have a journal, so first grants cost no look at the run. The error is the
+/// database's; one task's trouble is in its place in the answer.
 pub async fn deliveries<S: Store>(
     store: &S,
-    granted: Vec<GrantedTask>,
+    granted: Vec<Parcel>,
+    answer_bytes_max: u64,
 ) -> Result<Deliveries, StoreError> {
     let mut deliveries = Deliveries::default();
     if granted.is_empty() {
         return Ok(deliveries);
     }
     let runs = runs_with_journals(store, &granted).await?;
+    let mut room = Room::of(answer_bytes_max);
     let mut open = Vec::with_capacity(granted.len());
-    for task in granted {
-        match journal(&runs, &task) {
-            Ok(entries) => open.push((task, entries)),
-            Err(error) => deliveries.spoiled.push(Spoiled { task, error }),
+    for parcel in granted {
+        let entries = match journal(&runs, &parcel.task) {
+            Ok(entries) => entries,
+            Err(error) => {
+                deliveries.spoiled.push(Spoiled {
+                    task: parcel.task,
+                    error: error.into(),
+                });
+                continue;
+            }
+        };
+        let bytes = room::bytes(&parcel.task, &entries);
+        match room.take(bytes) {
+            Fit::Now => open.push((parcel, entries)),
+            Fit::Later => deliveries.left_over.push(parcel.task),
+            Fit::Never => deliveries.spoiled.push(Spoiled {
+                task: parcel.task,
+                error: Undeliverable::TooLarge {
+                    bytes,
+                    max: answer_bytes_max,
+                },
+            }),
         }
     }
-    let mut wanted: Vec<PayloadRef> = open
-        .iter()
-        .flat_map(|(task, entries)| std::iter::once(task.input).chain(outputs(entries)))
-        .collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let payloads = payloads(store, &wanted).await?;
-    for (task, entries) in open {
-        match assemble(&payloads, &task, entries) {
+    let payloads = payloads(store, &wanted(&open)).await?;
+    for (Parcel { task, input }, entries) in open {
+        match assemble(&payloads, &task, input, entries) {
             Ok((input, journal)) => deliveries.ready.push(Delivery {
                 effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
                 input,
                 journal,
                 task,
             }),
-            Err(error) => deliveries.spoiled.push(Spoiled { task, error }),
+            Err(error) => deliveries.spoiled.push(Spoiled {
+                task,
+                error: error.into(),
+            }),
         }
     }
     Ok(deliveries)
@@ -174,11 +207,9 @@ pub async fn deliveries<S: Store>(
 type Runs = BTreeMap<RunId, Result<Folded, StoreError>>;
 type Payloads = BTreeMap<PayloadId, Result<Payload, StoreError>>;
 
-async fn runs_with_journals<S: Store>(
-    store: &S,
-    granted: &[GrantedTask],
-) -> Result<Runs, StoreError> {
-    let again = granted.iter().filter(|task| task.lease.seq > 1);
+async fn runs_with_journals<S: Store>(store: &S, granted: &[Parcel]) -> Result<Runs, StoreError> {
+    let tasks = granted.iter().map(|parcel| &parcel.task);
+    let again = tasks.filter(|task| task.lease.seq > 1);
     let runs: BTreeSet<RunId> = again.map(|task| task.run).collect();
     if runs.is_empty() {
         return Ok(Runs::new());
@@ -200,6 +231,21 @@ fn journal(runs: &Runs, task: &GrantedTask) -> Result<Vec<JournalEntry>, StoreEr
     }
 }
 
+/// What has to be read: inputs that are not at hand, and what journals hold.
+fn wanted(open: &[(Parcel, Vec<JournalEntry>)]) -> Vec<PayloadRef> {
+    let of_task = |(parcel, entries): &'_ (Parcel, Vec<JournalEntry>)| {
+        let input = parcel.input.is_none().then_some(parcel.task.input);
+        input
+            .into_iter()
+            .chain(outputs(entries))
+            .collect::<Vec<_>>()
+    };
+    let mut wanted: Vec<PayloadRef> = open.iter().flat_map(of_task).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
 fn outputs(entries: &[JournalEntry]) -> impl Iterator<Item = PayloadRef> {
     entries
         .iter()
@@ -208,6 +254,9 @@ fn outputs(entries: &[JournalEntry]) -> impl Iterator<Item = PayloadRef> {
 
 /// Everything at once; if something in it is spoiled, one by one, to learn what.
 async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Payloads::new());
+    }
     match store.payloads(wanted).await {
         Ok(loaded) => Ok(loaded
             .into_iter()
@@ -235,6 +284,7 @@ async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads
 fn assemble(
     payloads: &Payloads,
     task: &GrantedTask,
+    input: Option<Payload>,
     entries: Vec<JournalEntry>,
 ) -> Result<(Payload, Vec<ClosedOperation>), StoreError> {
     let find = |reference: PayloadRef| match payloads.get(&reference.id) {
@@ -253,7 +303,11 @@ fn assemble(
             result,
         });
     }
-    Ok((find(task.input)?, journal))
+    let input = match input {
+        Some(input) => input,
+        None => find(task.input)?,
+    };
+    Ok((input, journal))
 }
 
 fn missing(reference: PayloadRef) -> StoreError {

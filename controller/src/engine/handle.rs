@@ -43,6 +43,8 @@ pub struct Engine<S, C> {
     pub lease: Millis,
     /// Limits in force.
     pub limits: Limits,
+    /// Bytes of one answer to a worker.
+    pub answer_bytes_max: u64,
     /// Where ids come from.
     pub entropy: Entropy,
 }

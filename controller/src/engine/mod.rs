@@ -23,6 +23,7 @@ pub mod loops;
 pub mod mailroom;
 pub mod reaper;
 pub mod recent;
+mod room;
 pub mod rounds;
 pub mod router;
 pub mod start;

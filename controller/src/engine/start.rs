@@ -45,6 +45,8 @@ pub struct EngineOptions {
     pub loops: LoopsConfig,
     /// Limits handed to the core.
     pub limits: Limits,
+    /// Bytes of one answer to a worker.
+    pub answer_bytes_max: u64,
     /// Where ids, jitter and the core's entropy come from.
     pub entropy: Entropy,
 }
@@ -61,7 +63,7 @@ pub fn start<S: Store, C: Source>(
 ) -> Arc<Engine<S, C>> {
     let catalog = Arc::new(Catalog::new(source, PLANS_MAX));
     let hub = WatchHub::default();
-    let hall = Hall::default();
+    let hall = Hall::new(Millis(options.lease.ttl_ms), options.answer_bytes_max);
     let lease = &options.lease;
     let reassertion = Reassertion::new(
         Duration::from_millis(lease.reassert_ms),
@@ -180,6 +182,7 @@ pub fn start<S: Store, C: Source>(
         hall,
         lease,
         limits: options.limits,
+        answer_bytes_max: options.answer_bytes_max,
         entropy: options.entropy.clone(),
     })
 }

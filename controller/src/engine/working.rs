@@ -7,7 +7,7 @@ use fulcrum_core::decide::{Command, CommandKind, Rejection};
 use fulcrum_core::event::{Actor, Grant, TraceContext};
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::payload::NewPayload;
-use fulcrum_core::store::{Beat, BeatOutcome, Store};
+use fulcrum_core::store::{Beat, BeatOutcome, GrantedTask, Store};
 use tokio::time::Instant;
 
 use super::catalog::Source;
@@ -105,22 +105,41 @@ impl<S: Store, C: Source> Engine<S, C> {
         }
     }
 
-    /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out.
+    /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out; what
+    /// the answer has no room for is offered again.
     async fn delivered(&self, granted: Vec<Parcel>) -> Result<Vec<Delivery>, EngineError> {
-        let mut ready = Vec::with_capacity(granted.len());
-        let mut unread = Vec::new();
-        for Parcel { task, input } in granted {
-            match input {
-                Some(input) => ready.push(Delivery::at_hand(task, input)),
-                None => unread.push(task),
-            }
-        }
-        let deliveries = deliveries(self.store.as_ref(), unread).await?;
+        let deliveries = deliveries(self.store.as_ref(), granted, self.answer_bytes_max).await?;
         for spoiled in deliveries.spoiled {
             spoiled.give_up(&self.router).await;
         }
-        ready.extend(deliveries.ready);
-        Ok(ready)
+        self.offer_again(&deliveries.left_over).await;
+        Ok(deliveries.ready)
+    }
+
+    async fn offer_again(&self, left_over: &[GrantedTask]) {
+        if left_over.is_empty() {
+            return;
+        }
+        let grants: Vec<Beat> = left_over
+            .iter()
+            .map(|task| Beat {
+                lease: task.lease,
+                worker: task.worker,
+            })
+            .collect();
+        match self.store.give_back(&grants).await {
+            Ok(()) => tracing::debug!(
+                tasks = grants.len(),
+                "an answer was full; the rest is offered again"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, tasks = grants.len(), "an answer was full; leases of the rest run out");
+            }
+        }
+        // They are ready again, and their lines do not know.
+        for task in left_over {
+            self.hall.leave(task.namespace, &task.capability);
+        }
     }
 
     /// Extends leases, in order of `tokens`.

@@ -31,12 +31,12 @@ use fulcrum_core::time::{Millis, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
-const WORKER: WorkerId = WorkerId(Uuid::from_u128(2));
+pub(crate) const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
+pub(crate) const WORKER: WorkerId = WorkerId(Uuid::from_u128(2));
 
 const BIRTH: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
-struct Table {
+pub(crate) struct Table {
     definitions: BTreeMap<DefinitionHash, Definition>,
     newest: BTreeMap<String, DefinitionHash>,
 }
@@ -62,21 +62,33 @@ impl Source for Table {
     }
 }
 
-struct World {
-    engine: Arc<Engine<ReferenceStore, Table>>,
+/// Bytes of one answer to a worker, where a test does not say otherwise.
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine<ReferenceStore, Table>>,
     tasks: Tasks,
     newest: BTreeMap<String, DefinitionHash>,
 }
 
 fn world(sources: &[&str]) -> World {
+    world_with(sources, ANSWER_BYTES_MAX)
+}
+
+/// A controller whose answers to workers have room for so many bytes.
+pub(crate) fn world_with(sources: &[&str], answer_bytes_max: u64) -> World {
     let store = Arc::new(ReferenceStore::new(BIRTH));
     // The reference store's clock stands still unless it is moved.
     tokio::spawn(keep_time(Arc::clone(&store)));
-    world_on(store, sources)
+    controller(store, sources, answer_bytes_max)
 }
 
 /// Another controller on the same database.
 fn world_on(store: Arc<ReferenceStore>, sources: &[&str]) -> World {
+    controller(store, sources, ANSWER_BYTES_MAX)
+}
+
+fn controller(store: Arc<ReferenceStore>, sources: &[&str], answer_bytes_max: u64) -> World {
     let limits = Limits::default();
     let mut table = Table {
         definitions: BTreeMap::new(),
@@ -122,6 +134,7 @@ fn world_on(store: Arc<ReferenceStore>, sources: &[&str]) -> World {
             retention_ms: 1_000,
         },
         limits,
+        answer_bytes_max,
         entropy: Entropy::system(),
     };
     let tasks = Tasks::default();
@@ -153,7 +166,7 @@ async fn keep_time(store: Arc<ReferenceStore>) {
 }
 
 impl World {
-    async fn start(
+    pub(crate) async fn start(
         &self,
         workflow: &str,
         input: Value,
@@ -173,7 +186,7 @@ impl World {
         self.engine.start(request).await
     }
 
-    async fn lease(&self, capability: &str, slots: u32) -> Vec<Delivery> {
+    pub(crate) async fn lease(&self, capability: &str, slots: u32) -> Vec<Delivery> {
         self.lease_as(capability, slots, "").await
     }
 
@@ -189,7 +202,11 @@ impl World {
         self.engine.lease(call).await.expect("a lease call")
     }
 
-    async fn complete(&self, delivery: &Delivery, output: Value) -> Result<(), EngineError> {
+    pub(crate) async fn complete(
+        &self,
+        delivery: &Delivery,
+        output: Value,
+    ) -> Result<(), EngineError> {
         let token = LeaseToken::of(&delivery.task);
         let output = self.engine.namer(token.run)?.name(Payload::json(&output))?;
         self.engine
@@ -197,7 +214,7 @@ impl World {
             .await
     }
 
-    async fn closed(&self, run: RunId) -> (RunStatus, Value) {
+    pub(crate) async fn closed(&self, run: RunId) -> (RunStatus, Value) {
         self.engine.closed(run, Duration::from_secs(20)).await;
         let (state, head) = self.engine.run(NAMESPACE, run).await.expect("the run");
         let output = match state.output {
@@ -215,7 +232,7 @@ impl World {
         (head.status, output)
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         assert_eq!(
             self.tasks.shut_down(Duration::from_secs(10)).await,
             Vec::<&str>::new()

@@ -1,5 +1,6 @@
 //! Integration tests of the controller's outer shell: real sockets, real TLS.
 
+mod answers;
 mod database;
 mod engine;
 mod harness;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_controller::clock::{DatabaseClock, monotonic};
-use fulcrum_controller::engine::delivery::deliveries;
+use fulcrum_controller::engine::delivery::{Undeliverable, deliveries};
+use fulcrum_controller::engine::dispatch::poll::Parcel;
 use fulcrum_controller::engine::item::{Item, LaneError};
 use fulcrum_controller::engine::reaper::{Reaper, Reassertion};
 use fulcrum_controller::engine::router::Router;
@@ -238,6 +239,14 @@ async fn a_clock_that_is_an_hour_off_opens_the_window_on_postgres_too() {
     assert!(asked.try_recv().is_err(), "the lease is left alone");
 }
 
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+/// Grants whose inputs are not at hand.
+fn unread(grants: Vec<GrantedTask>) -> Vec<Parcel> {
+    let parcel = |task| Parcel { task, input: None };
+    grants.into_iter().map(parcel).collect()
+}
+
 #[tokio::test]
 async fn a_task_whose_input_is_gone_does_not_keep_the_others_from_their_worker() {
     let database = Database::create();
@@ -248,7 +257,7 @@ async fn a_task_whose_input_is_gone_does_not_keep_the_others_from_their_worker()
         started(3, vec![input(3)]),
     ];
     let grants = granted(&store, commits, Millis::from_secs(30)).await;
-    let delivered = deliveries(&store, grants)
+    let delivered = deliveries(&store, unread(grants), ANSWER_BYTES_MAX)
         .await
         .expect("the database is there");
     let mut ready: Vec<RunId> = delivered.ready.iter().map(|one| one.task.run).collect();
@@ -258,7 +267,10 @@ async fn a_task_whose_input_is_gone_does_not_keep_the_others_from_their_worker()
         panic!("{:?}", delivered.spoiled);
     };
     assert_eq!(spoiled.task.run, run(2));
-    assert!(matches!(spoiled.error, StoreError::CorruptPayload { .. }));
+    assert!(matches!(
+        spoiled.error,
+        Undeliverable::Stored(StoreError::CorruptPayload { .. })
+    ));
     let failure = spoiled.failure().expect("its run can take a failure");
     assert_eq!(failure.code, "DATA_CORRUPT");
 }
@@ -272,13 +284,16 @@ async fn a_corrupt_run_costs_its_own_grant_and_no_other() {
     let mut grants = granted(&store, commits, Millis::from_secs(30)).await;
     grants.sort_by_key(|task| task.run);
     grants[0].lease.seq = 2;
-    let delivered = deliveries(&store, grants)
+    let delivered = deliveries(&store, unread(grants), ANSWER_BYTES_MAX)
         .await
         .expect("the database is there");
     assert_eq!(delivered.ready.len(), 1);
     let [spoiled] = &delivered.spoiled[..] else {
         panic!("{:?}", delivered.spoiled);
     };
-    assert!(matches!(spoiled.error, StoreError::Corrupt { run: of, .. } if of == run(1)));
+    assert!(matches!(
+        spoiled.error,
+        Undeliverable::Stored(StoreError::Corrupt { run: of, .. }) if of == run(1)
+    ));
     assert!(spoiled.failure().is_none());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::store::claim::CLAIM_ROWS_MAX;
 use fulcrum_core::store::{Beat, ClaimRequest};
-use fulcrum_core::time::Timestamp;
+use fulcrum_core::time::{Millis, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -22,8 +22,11 @@ const POLLS_MAX: usize = 8_192;
 const INSTANTS_MAX: usize = 4_096;
 /// How long the slots that an answered call had left count as free: its worker is about to call again.
 const CREDIT_MAX: Duration = Duration::from_millis(250);
-/// How long a grant whose call has gone waits for the worker's next call.
+/// How long a grant that found no call, or no room in its answer, waits for the worker's next call at most.
 const UNDELIVERED_MAX: Duration = Duration::from_secs(2);
+/// It waits no longer than this part of its lease: what is left must do for the way to the worker and its first
+/// heartbeat.
+const LEASE_PARTS: u32 = 5;
 
 /// Slots of a worker that a look for what other controllers made holds back from hand-offs.
 const PROBE_SLOTS: u32 = 4;
@@ -41,13 +44,17 @@ pub enum Turned {
 }
 
 /// The parked calls. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Hall {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// Bytes of inputs in one answer.
+    input_bytes_max: u64,
+    /// How long a grant waits for a call.
+    undelivered_max: Duration,
     /// Rung when a claim may have something to do.
     bell: Notify,
     state: Mutex<State>,
@@ -103,7 +110,8 @@ impl Guest {
     }
 
     /// Answers lease calls with what is there to deliver; tells how many calls are gone from the hall.
-    fn serve(&mut self, recent: &RecentGrants) -> usize {
+    fn serve(&mut self, inner: &Inner) -> usize {
+        let recent = &inner.recent;
         let mut gone = 0;
         let mut waiting = std::mem::take(&mut self.polls);
         while let Some(poll) = waiting.pop_front() {
@@ -124,7 +132,7 @@ impl Guest {
             if reply.is_closed() {
                 continue;
             }
-            let parcels = self.fetch(poll.slots);
+            let parcels = self.fetch(poll.slots, inner.input_bytes_max);
             let left = poll.slots.saturating_sub(count(&parcels));
             // Before the answer: whoever gets it and loses it may ask again at once.
             recent.remember(poll.worker, &poll.call_id, &parcels);
@@ -141,9 +149,11 @@ impl Guest {
     }
 
     /// What one answer for so many slots carries.
-    fn fetch(&mut self, slots: u32) -> Vec<Parcel> {
+    fn fetch(&mut self, slots: u32, input_bytes_max: u64) -> Vec<Parcel> {
         let parcels = self.undelivered.iter().map(|(_, parcel)| parcel);
-        let rest = self.undelivered.split_off(fitting(parcels, slots));
+        let rest = self
+            .undelivered
+            .split_off(fitting(parcels, slots, input_bytes_max));
         std::mem::replace(&mut self.undelivered, rest)
             .into_iter()
             .map(|(_, parcel)| parcel)
@@ -182,6 +192,23 @@ pub enum Look {
 }
 
 impl Hall {
+    /// An empty hall for grants with leases of `lease`, whose answers have room for `answer_bytes_max`. Inputs may fill
+    /// three quarters of it: the first grant of a task has no journal, and a batch of them never needs more.
+    #[must_use]
+    pub fn new(lease: Millis, answer_bytes_max: u64) -> Self {
+        let lease = Duration::from_millis(lease.0);
+        Self {
+            inner: Arc::new(Inner {
+                input_bytes_max: answer_bytes_max / 4 * 3,
+                undelivered_max: UNDELIVERED_MAX.min(lease / LEASE_PARTS),
+                bell: Notify::new(),
+                state: Mutex::default(),
+                recent: RecentGrants::default(),
+                numbers: AtomicU64::default(),
+            }),
+        }
+    }
+
     /// Parks a call, or answers it at once with grants that wait for its worker.
     pub fn park(&self, poll: Poll) -> Result<(), Turned> {
         let mut guard = self.lock();
@@ -201,7 +228,7 @@ impl Hall {
         }
         let guest = state.guests.entry(worker).or_default();
         guest.call(poll);
-        state.polls = state.polls + 1 - guest.serve(&self.inner.recent);
+        state.polls = state.polls + 1 - guest.serve(&self.inner);
         if ring {
             self.inner.bell.notify_one();
         }
@@ -231,7 +258,7 @@ impl Hall {
         guest
             .undelivered
             .extend(left.into_iter().map(|parcel| (now, parcel)));
-        state.polls = state.polls.saturating_sub(guest.serve(&self.inner.recent));
+        state.polls = state.polls.saturating_sub(guest.serve(&self.inner));
     }
 
     /// A name for a report's place.
@@ -253,7 +280,7 @@ impl Hall {
         for capability in &poll.capabilities {
             state.lines.entry(poll.namespace, capability).wait(worker);
         }
-        let parcels = guest.fetch(poll.slots);
+        let parcels = guest.fetch(poll.slots, self.inner.input_bytes_max);
         guest.lend(poll.slots.saturating_sub(count(&parcels)));
         self.inner.recent.remember(worker, &poll.call_id, &parcels);
         parcels
@@ -315,7 +342,7 @@ impl Hall {
             }
         }
         guard.deliver(parcels);
-        guard.serve(&workers, &self.inner.recent);
+        guard.serve(&workers, &self.inner);
     }
 
     /// A task is, or will be, ready in a line and was not handed off.
@@ -452,7 +479,7 @@ impl Hall {
         }
         let workers = per_worker.into_keys().collect();
         guard.deliver(granted);
-        guard.serve(&workers, &self.inner.recent);
+        guard.serve(&workers, &self.inner);
         // A line that is still not empty wants the next claim, if slots are left.
         self.inner.bell.notify_one();
     }
@@ -482,9 +509,9 @@ impl Hall {
             guest.slots = guest.polls.iter().map(|poll| poll.slots).sum();
             polls += guest.polls.len();
             guest.undelivered.retain(|(since, parcel)| {
-                let keep = *since + UNDELIVERED_MAX > now;
+                let keep = *since + self.inner.undelivered_max > now;
                 if keep {
-                    sooner(&mut next, *since + UNDELIVERED_MAX);
+                    sooner(&mut next, *since + self.inner.undelivered_max);
                 } else {
                     stale.push(beat(parcel));
                 }
@@ -543,10 +570,10 @@ impl State {
         }
     }
 
-    fn serve(&mut self, workers: &BTreeSet<WorkerId>, recent: &RecentGrants) {
+    fn serve(&mut self, workers: &BTreeSet<WorkerId>, inner: &Inner) {
         for worker in workers {
             if let Some(guest) = self.guests.get_mut(worker) {
-                self.polls = self.polls.saturating_sub(guest.serve(recent));
+                self.polls = self.polls.saturating_sub(guest.serve(inner));
             }
         }
     }

@@ -6,10 +6,6 @@ use fulcrum_core::store::GrantedTask;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Bytes of inputs in one answer; the message must have room for journals, too. What is over is kept for the worker's
-/// next call.
-const ANSWER_INPUT_BYTES_MAX: u64 = 6 << 20;
-
 /// A grant on its way to a worker.
 #[derive(Debug, Clone)]
 pub struct Parcel {
@@ -58,9 +54,14 @@ impl Poll {
     }
 }
 
-/// How many of these parcels fit into one answer. The first always does.
-pub(super) fn fitting<'p>(parcels: impl Iterator<Item = &'p Parcel>, slots: u32) -> usize {
-    let mut room = Some(ANSWER_INPUT_BYTES_MAX);
+/// How many of these parcels, inputs alone, fit into `bytes_max`. The first always does. What is over is kept for the
+/// worker's next call.
+pub(super) fn fitting<'p>(
+    parcels: impl Iterator<Item = &'p Parcel>,
+    slots: u32,
+    bytes_max: u64,
+) -> usize {
+    let mut room = Some(bytes_max);
     let fits = |(n, parcel): &(usize, &Parcel)| {
         room = room.and_then(|room| room.checked_sub(u64::from(parcel.task.input.bytes)));
         *n == 0 || room.is_some()

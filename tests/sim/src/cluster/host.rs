@@ -280,6 +280,7 @@ fn options(seed: u64, entropy: Entropy) -> EngineOptions {
             crash_count_max: 30,
             ..Limits::default()
         },
+        answer_bytes_max: 8 << 20,
         entropy,
     }
 }

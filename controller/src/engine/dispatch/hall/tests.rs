@@ -76,9 +76,16 @@ fn reports(hall: &Hall, n: u128, slots: u32) -> ReportSeat {
     ReportSeat::take(hall, wish).unwrap()
 }
 
+const LEASE: Millis = Millis::from_secs(30);
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+fn hall() -> Hall {
+    Hall::new(LEASE, ANSWER_BYTES_MAX)
+}
+
 /// A hall whose line is known to be empty.
 fn open_hall() -> Hall {
-    let hall = Hall::default();
+    let hall = hall();
     let (first, answer) = poll(99, 1);
     hall.park(first).unwrap();
     let claim = hall.claim(Look::Pending).expect("nobody has looked yet");
@@ -90,7 +97,7 @@ fn open_hall() -> Hall {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_handed_off_before_a_claim_has_seen_the_end_of_the_line() {
-    let hall = Hall::default();
+    let hall = hall();
     let (call, _answer) = poll(1, 2);
     hall.park(call).unwrap();
     assert_eq!(hall.take(NAMESPACE, "a"), None);
@@ -102,7 +109,7 @@ async fn nothing_is_handed_off_before_a_claim_has_seen_the_end_of_the_line() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_filled_every_slot_leaves_the_line_pending() {
-    let hall = Hall::default();
+    let hall = hall();
     let (call, answer) = poll(1, 2);
     hall.park(call).unwrap();
     let claim = hall.claim(Look::Pending).unwrap();
@@ -167,6 +174,30 @@ async fn a_grant_that_nobody_fetches_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grant_waits_for_a_call_only_as_long_as_its_lease_can_bear() {
+    let hall = Hall::new(Millis(3_000), ANSWER_BYTES_MAX);
+    hall.hand(vec![parcel(1, 1)]);
+    let (next, stale) = hall.sweep(Instant::now());
+    assert!(stale.is_empty());
+    assert_eq!(next, Some(Instant::now() + Duration::from_millis(600)));
+    tokio::time::advance(Duration::from_millis(600)).await;
+    assert_eq!(hall.sweep(Instant::now()).1.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_has_no_room_for_comes_with_the_next_one() {
+    let hall = Hall::new(LEASE, 8);
+    let (call, answer) = poll(1, 16);
+    hall.park(call).unwrap();
+    // Two bytes each, and six are for inputs.
+    hall.hand((1..=5).map(|task| parcel(1, task)).collect());
+    assert_eq!(answer.await.unwrap().len(), 3);
+    let (call, answer) = poll(1, 13);
+    hall.park(call).unwrap();
+    assert_eq!(answer.await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeated_call_gets_the_same_grants() {
     let hall = open_hall();
     let (call, answer) = poll(1, 1);
@@ -182,7 +213,7 @@ async fn a_repeated_call_gets_the_same_grants() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_left_during_a_claim_is_looked_for_by_the_next_and_blocks_no_hand_off() {
-    let hall = Hall::default();
+    let hall = hall();
     let (call, _answer) = poll(1, 4);
     hall.park(call).unwrap();
     let claim = hall.claim(Look::Pending).unwrap();
