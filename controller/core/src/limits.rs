@@ -41,7 +41,7 @@ pub struct Limits {
     pub lease_batch_max: u32,
     /// Children spawned by one commit.
     pub spawn_batch_max: u32,
-    /// Grants of one task that may end in an expired lease before it counts as poison.
+    /// Leases of one task that may run out: with the last of them it counts as poison and its step fails.
     pub crash_count_max: u16,
     /// Retry attempts a policy may ask for.
     pub retry_attempts_max: u32,

@@ -74,6 +74,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         ("limits.payload_bytes_max", limits.payload_bytes_max),
         ("limits.page_rows_max", limits.page_rows_max),
         ("limits.lease_batch_max", limits.lease_batch_max),
+        ("limits.crash_count_max", limits.crash_count_max.into()),
         ("lanes.count", lanes.count),
         ("lanes.queue_max", lanes.queue_max),
         ("lanes.flush_commands_max", lanes.flush_commands_max),

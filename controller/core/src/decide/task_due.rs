@@ -69,8 +69,9 @@ fn lease_expired(desk: &mut Desk<'_>, due: &TaskDue, call: &Call) -> Result<(), 
     };
     let crash_count = due.seen.crash_count.saturating_add(1);
     let max = desk.inputs.limits.crash_count_max;
-    if crash_count > max {
-        let message = format!("{crash_count} leases of the task ran out; crash_count_max is {max}");
+    if crash_count >= max {
+        let message =
+            format!("{crash_count} leases of the task ran out, and crash_count_max is {max}");
         desk.fail(
             &due.step,
             Failure::fatal(code::POISON, message),

@@ -112,7 +112,7 @@ fn an_unknown_outcome_is_repeated_only_if_repeating_does_no_harm() {
 #[test]
 fn an_expired_lease_is_offered_again_until_it_is_poison() {
     let (mut world, run) = single(Idempotency::Keyed);
-    for crash in 1..=world.limits.crash_count_max {
+    for crash in 1..world.limits.crash_count_max {
         world.grant(run, "a");
         world.due(run, "a", Due::LeaseDeadline).unwrap();
         let task = world.tasks.values().next().unwrap();
@@ -124,6 +124,9 @@ fn an_expired_lease_is_offered_again_until_it_is_poison() {
     world.grant(run, "a");
     world.due(run, "a", Due::LeaseDeadline).unwrap();
     assert_eq!(failure_code(&world, run), code::POISON);
+    let leases = world.limits.crash_count_max.to_string();
+    let failure = world.runs[&run].failure.as_ref().expect("it says why");
+    assert!(failure.message.starts_with(&leases), "{failure:?}");
 }
 
 #[test]

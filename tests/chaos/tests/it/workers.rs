@@ -142,8 +142,8 @@ async fn fault_09_a_task_kills_whatever_touches_it() -> anyhow::Result<()> {
     );
     let touched = std::fs::read_to_string(&marks)?.lines().count();
     assert_eq!(
-        touched, 4,
-        "three grants may run out, and the fourth is one too many"
+        touched, 3,
+        "with the third lease that runs out it is known for what it is"
     );
     let findings = field.verdict(Instant::now()).await?;
     assert_eq!(
