@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
 use crate::entropy::Entropy;
 use crate::foundation::{Foundation, FoundationError};
+use crate::grpc::lease_seal::LeaseSeal;
 use crate::grpc::page::PageKey;
 use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
@@ -157,6 +158,7 @@ impl Controller {
             registrations: Arc::clone(&registrations),
             clock: Arc::clone(&clock),
             page_key: Arc::new(PageKey::new(&paging_key)),
+            lease_seal: LeaseSeal::new(&paging_key),
             endpoints: endpoints.clone(),
             server: config.server.clone(),
             limits: config.limits,

@@ -1,5 +1,6 @@
-//! The opaque lease token that a worker holds: enough to route its reports. Nothing in it is trusted: the task id must
-//! follow from run and step, and the commit checks lease and holder against the task row.
+//! The opaque lease token that a worker holds: enough to route its reports. The task id must follow from run and step,
+//! and the commit checks lease and holder against the task row. On the wire it is sealed (`grpc/lease_seal.rs`), so that
+//! the rest of it comes back as it was given out.
 
 use fulcrum_core::event::StepKey;
 use fulcrum_core::ids::{RunId, TaskId};
@@ -28,7 +29,7 @@ pub struct LeaseToken {
     pub granted_at: Timestamp,
 }
 
-/// The bytes are not a lease token of this installation's making.
+/// The bytes are not a lease token, or not of this installation's making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a lease token")]
 pub struct InvalidToken;

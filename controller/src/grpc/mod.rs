@@ -12,6 +12,7 @@ pub mod definitions;
 pub mod enrolment;
 pub mod identities;
 pub mod installations;
+pub mod lease_seal;
 pub mod meta;
 pub mod namespaces;
 pub mod page;

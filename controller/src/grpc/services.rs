@@ -25,6 +25,7 @@ use super::definitions::Definitions;
 use super::enrolment::Enrolment;
 use super::identities::Identities;
 use super::installations::Installations;
+use super::lease_seal::LeaseSeal;
 use super::meta;
 use super::namespaces::Namespaces;
 use super::page::PageKey;
@@ -60,6 +61,8 @@ pub struct Shared {
     pub clock: Arc<DatabaseClock>,
     /// Key of page tokens.
     pub page_key: Arc<PageKey>,
+    /// Seals lease tokens.
+    pub lease_seal: LeaseSeal,
     /// What callers are told to connect to.
     pub endpoints: Endpoints,
     /// Limits on messages.
@@ -134,6 +137,7 @@ pub fn main_listener(
     let workers = Workers {
         engine: Arc::clone(&shared.engine),
         registrations: Arc::clone(&shared.registrations),
+        seal: shared.lease_seal.clone(),
     };
     let admin = WorkerAdmin {
         registry: shared.registry.clone(),

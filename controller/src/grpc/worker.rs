@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use tonic::{Code, Request, Response, Status};
 
 use super::convert::{failure, fault, operation, payload, time, trace};
+use super::lease_seal::LeaseSeal;
 use super::registration::Registrations;
 use crate::engine::delivery::Delivery;
 use crate::engine::token::LeaseToken;
@@ -40,6 +41,8 @@ pub struct Workers {
     pub engine: Arc<PgEngine>,
     /// What each worker serves, and certificates.
     pub registrations: Arc<Registrations>,
+    /// Seals lease tokens.
+    pub seal: LeaseSeal,
 }
 
 #[tonic::async_trait]
@@ -91,7 +94,10 @@ impl WorkerService for Workers {
         }
         let served = self.registrations.served(&caller).await.ok();
         // A call that is repeated because its answer was lost gets the same next tasks again.
-        let names: Vec<String> = reports.iter().filter_map(report_name).collect();
+        let names: Vec<String> = reports
+            .iter()
+            .filter_map(|report| self.report_name(report))
+            .collect();
         let again = names
             .iter()
             .find_map(|name| self.engine.repeated(worker, name));
@@ -116,7 +122,7 @@ impl WorkerService for Workers {
             (Some(seat), Some(served)) => {
                 let ttl = time::span(self.engine.lease);
                 let next = self.engine.next_tasks(seat, again).await.into_iter();
-                next.map(|delivery| task(delivery, &served.name, ttl))
+                next.map(|delivery| self.task(delivery, &served.name, ttl))
                     .collect()
             }
             (_, _) => Vec::new(),
@@ -196,7 +202,7 @@ impl Workers {
         let lease_ttl = time::span(self.engine.lease);
         let tasks = deliveries
             .into_iter()
-            .map(|delivery| task(delivery, &served.name, lease_ttl));
+            .map(|delivery| self.task(delivery, &served.name, lease_ttl));
         Ok(wire::LeaseTasksResponse {
             tasks: tasks.collect(),
             retry_after: None,
@@ -219,7 +225,7 @@ impl Workers {
         let tokens: Vec<Option<LeaseToken>> = request
             .leases
             .iter()
-            .map(|lease| LeaseToken::decode(&lease.lease).ok())
+            .map(|lease| self.seal.open(&lease.lease).ok())
             .collect();
         let known: Vec<LeaseToken> = tokens.iter().flatten().cloned().collect();
         let mut outcomes = self.engine.heartbeat(worker, &known).await?.into_iter();
@@ -248,7 +254,7 @@ impl Workers {
 
     async fn take_report(&self, worker: WorkerId, report: wire::TaskReport) -> Result<(), Fault> {
         use wire::task_report::Outcome;
-        let token = LeaseToken::decode(&report.lease)?;
+        let token = self.seal.open(&report.lease)?;
         let mut namer = self.engine.namer(token.run)?;
         let outcome = match report.outcome {
             None => return Err(Fault::field("outcome", "is missing")),
@@ -300,7 +306,7 @@ impl Workers {
                 request.entries.len(),
             ));
         }
-        let token = LeaseToken::decode(&request.lease)?;
+        let token = self.seal.open(&request.lease)?;
         let mut results = Vec::with_capacity(request.entries.len());
         for (i, entry) in request.entries.into_iter().enumerate() {
             let outcome = match self
@@ -345,41 +351,46 @@ impl Workers {
             .append_journal(worker, token.clone(), operations, trace::current())
             .await?)
     }
-}
 
-/// Names a report: the nonce of its lease is its own.
-fn report_name(report: &wire::TaskReport) -> Option<String> {
-    let token = LeaseToken::decode(&report.lease).ok()?;
-    Some(format!("report/{}", token.lease.nonce))
+    /// Names a report: the nonce of its lease is its own.
+    fn report_name(&self, report: &wire::TaskReport) -> Option<String> {
+        let token = self.seal.open(&report.lease).ok()?;
+        Some(format!("report/{}", token.lease.nonce))
+    }
+
+    fn task(
+        &self,
+        delivery: Delivery,
+        namespace: &str,
+        lease_ttl: prost_types::Duration,
+    ) -> wire::Task {
+        let token = LeaseToken::of(&delivery.task);
+        let task = delivery.task;
+        wire::Task {
+            lease: self.seal.close(&token).into(),
+            task_id: task.lease.task.to_string(),
+            namespace: namespace.to_owned(),
+            run_id: task.run.to_string(),
+            step_key: task.step.to_string(),
+            capability: task.capability,
+            contract_version: 0,
+            attempt: task.attempt,
+            lease_seq: task.lease.seq,
+            input: Some(payload::payload(delivery.input)),
+            effect_key: delivery.effect_key,
+            lease_ttl: Some(lease_ttl),
+            time_left: task
+                .close_by
+                .map(|at| time::span(at.since(task.granted_at))),
+            journal: delivery.journal.into_iter().map(operation::entry).collect(),
+            traceparent: task.trace.map(trace::traceparent).unwrap_or_default(),
+            tracestate: String::new(),
+        }
+    }
 }
 
 fn worker_id(caller: &Caller) -> WorkerId {
     WorkerId(caller.principal().id.0)
-}
-
-fn task(delivery: Delivery, namespace: &str, lease_ttl: prost_types::Duration) -> wire::Task {
-    let token = LeaseToken::of(&delivery.task).encode();
-    let task = delivery.task;
-    wire::Task {
-        lease: token.into(),
-        task_id: task.lease.task.to_string(),
-        namespace: namespace.to_owned(),
-        run_id: task.run.to_string(),
-        step_key: task.step.to_string(),
-        capability: task.capability,
-        contract_version: 0,
-        attempt: task.attempt,
-        lease_seq: task.lease.seq,
-        input: Some(payload::payload(delivery.input)),
-        effect_key: delivery.effect_key,
-        lease_ttl: Some(lease_ttl),
-        time_left: task
-            .close_by
-            .map(|at| time::span(at.since(task.granted_at))),
-        journal: delivery.journal.into_iter().map(operation::entry).collect(),
-        traceparent: task.trace.map(trace::traceparent).unwrap_or_default(),
-        tracestate: String::new(),
-    }
 }
 
 fn too_many(field: &str, max: usize, actual: usize) -> Fault {

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 use crate::story;
 
-/// A byte of the nonce within the proof of a lease.
-const NONCE_AT: usize = 25;
+/// Some byte within the proof of a lease.
+const FORGED_AT: usize = 25;
 
 /// A worker that speaks the protocol by hand.
 struct Hand {
@@ -170,10 +170,10 @@ async fn a_lease_is_worth_nothing_in_other_hands_and_changes_nothing() -> anyhow
     };
     let refused = thief.client.append_journal(append).await;
     story::assert_refused(refused, ErrorReason::LeaseLost);
-    // One bit of the nonce is another nonce; it stands behind the version, the task and the sequence number.
+    // A proof is what the controller made, to the last bit.
     let mut forged = task.clone();
     let mut bytes = forged.lease.to_vec();
-    bytes[NONCE_AT] ^= 1;
+    bytes[FORGED_AT] ^= 1;
     forged.lease = bytes.into();
     assert_eq!(
         holder.complete(&forged, &json!("forged")).await?,
