@@ -84,7 +84,7 @@ pub async fn enrol(enrolment: &Enrolment, dir: &IdentityDir) -> Result<IdentityA
 /// come back later, it tries again with full jitter, until `stop` trips. Then it gives nothing.
 ///
 /// # Errors
-/// What waiting cannot mend: a token that is refused (also because the answer to a try before was lost), a server not to be trusted, an identity that cannot be kept.
+/// What waiting cannot mend: a token that is refused, a server not to be trusted, an identity that cannot be kept.
 pub async fn enrol_when_up(
     enrolment: &Enrolment,
     dir: &IdentityDir,

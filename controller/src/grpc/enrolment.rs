@@ -1,6 +1,6 @@
 //! `EnrolmentService`: a join token becomes a certificate. Served on the enrolment listener, to strangers.
 
-use fulcrum_core::time::Millis;
+use fulcrum_core::time::{Millis, Timestamp};
 use fulcrum_proto::common::v1::{ErrorReason, IdentityKind};
 use fulcrum_proto::worker::v1 as wire;
 use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentService;
@@ -8,9 +8,9 @@ use tonic::{Code, Request, Response, Status};
 
 use super::convert::{role, time};
 use crate::clock::{self, DatabaseClock};
-use crate::identity::authority::AuthorityError;
+use crate::identity::authority::{AuthorityError, IssuedCertificate};
 use crate::identity::csr::{CsrError, RequestedKey};
-use crate::identity::registry::{RedeemError, Registry};
+use crate::identity::registry::{RedeemError, Registry, RenewError};
 use crate::identity::token::{JoinToken, JoinTokenRecord, TokenRefusal};
 use crate::identity::{IdentityId, IdentityRecord, Issuance, Roll};
 use crate::server::Fault;
@@ -54,42 +54,100 @@ impl Enrolment {
         name: &str,
         kind: IdentityKind,
     ) -> Result<wire::EnrolResponse, Fault> {
-        let token = self
-            .registry
-            .token(presented.id)
-            .await?
-            .ok_or_else(|| refused(TokenRefusal::Unknown))?;
+        let token = self.token(presented).await?;
         let now = self.clock.now();
-        token.check(presented, now).map_err(refused)?;
+        match token.check(presented, now) {
+            Ok(()) => {}
+            Err(TokenRefusal::Used) => return self.join_again(&token, key, now, name, kind).await,
+            Err(refusal) => return Err(refused(refusal)),
+        }
         bound(&token, name, kind)?;
         let id = IdentityId(Registry::new_id(now)?);
-        let authority = self.issuance.authority();
         let mut identity = IdentityRecord::pending(&token, id, key.fingerprint, now);
-        let certificate = self
-            .issuance
-            .issue(key, &identity.principal(authority.install()))
-            .map_err(issue)?;
+        let certificate = self.certificate(key, &identity)?;
         identity.serial.clone_from(&certificate.serial);
         identity.not_after = certificate.not_after;
-        self.registry
-            .redeem(presented.id, &identity)
-            .await
-            .map_err(|error| match error {
-                RedeemError::Refused(refusal) => refused(refusal),
-                RedeemError::Store(error) => error.into(),
-            })?;
+        match self.registry.redeem(presented.id, &identity).await {
+            Ok(()) => {}
+            // An earlier try of the same call got there first.
+            Err(RedeemError::Refused(TokenRefusal::Used)) => {
+                let token = self.token(presented).await?;
+                return self.join_again(&token, key, now, name, kind).await;
+            }
+            Err(RedeemError::Refused(refusal)) => return Err(refused(refusal)),
+            Err(RedeemError::Store(error)) => return Err(error.into()),
+        }
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %identity.id.type_id(identity.role), name = %identity.name, role = %identity.role, "enrolled");
-        Ok(wire::EnrolResponse {
+        Ok(self.answer(&identity, &certificate))
+    }
+
+    /// The answer to an enrolment may get lost, and its token is spent. Whoever holds the key that it was spent on gets
+    /// another certificate of the same identity while the token lasts; everybody else is told what they always were.
+    async fn join_again(
+        &self,
+        token: &JoinTokenRecord,
+        key: &RequestedKey,
+        now: Timestamp,
+        name: &str,
+        kind: IdentityKind,
+    ) -> Result<wire::EnrolResponse, Fault> {
+        bound(token, name, kind)?;
+        let spent_on = match token.spent_on(now).map_err(refused)? {
+            Some(id) => self.registry.identity(id).await?,
+            None => None,
+        };
+        // A certificate that was renewed has another key: then the first answer has arrived.
+        let mut identity = spent_on
+            .filter(|identity| identity.admits_again(key.fingerprint))
+            .ok_or_else(|| refused(TokenRefusal::Used))?;
+        let certificate = self.certificate(key, &identity)?;
+        let renewal = self.registry.renew(
+            identity.id,
+            &certificate.serial,
+            key.fingerprint,
+            certificate.not_after,
+        );
+        renewal.await.map_err(|error| match error {
+            RenewError::NotActive => refused(TokenRefusal::Revoked),
+            RenewError::Store(error) => error.into(),
+        })?;
+        identity.serial.clone_from(&certificate.serial);
+        identity.not_after = certificate.not_after;
+        self.roll.refreshed(clock::monotonic()).await;
+        tracing::info!(identity = %identity.id.type_id(identity.role), name = %identity.name, role = %identity.role, "enrolled again, with the same key");
+        Ok(self.answer(&identity, &certificate))
+    }
+
+    async fn token(&self, presented: &JoinToken) -> Result<JoinTokenRecord, Fault> {
+        let token = self.registry.token(presented.id).await?;
+        token.ok_or_else(|| refused(TokenRefusal::Unknown))
+    }
+
+    fn certificate(
+        &self,
+        key: &RequestedKey,
+        identity: &IdentityRecord,
+    ) -> Result<IssuedCertificate, Fault> {
+        let principal = identity.principal(self.issuance.authority().install());
+        self.issuance.issue(key, &principal).map_err(issue)
+    }
+
+    fn answer(
+        &self,
+        identity: &IdentityRecord,
+        certificate: &IssuedCertificate,
+    ) -> wire::EnrolResponse {
+        wire::EnrolResponse {
             certificate_chain_pem: certificate.chain_pem(),
-            ca_bundle_pem: authority.bundle_pem(),
+            ca_bundle_pem: self.issuance.authority().bundle_pem(),
             worker_id: identity.id.type_id(identity.role),
             endpoint: self.endpoint.clone(),
             expires_at: Some(time::instant(certificate.not_after)),
             name: identity.name.to_string(),
             kind: role::kind(identity.role).into(),
             namespace: identity.scope.to_string(),
-        })
+        }
     }
 }
 

@@ -133,6 +133,7 @@ impl WorkerAdmin {
             capabilities: patterns(role, &request.capability_patterns)?,
             expires_at: self.clock.now().plus(life),
             used_at: None,
+            used_by: None,
             revoked_at: None,
         };
         let made_by = caller.principal().id.type_id(caller.principal().role);

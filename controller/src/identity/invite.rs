@@ -47,6 +47,7 @@ pub async fn invite(
         capabilities: invitation.capabilities,
         expires_at: now.plus(invitation.life),
         used_at: None,
+        used_by: None,
         revoked_at: None,
     };
     registry

@@ -60,6 +60,12 @@ impl IdentityRecord {
         }
     }
 
+    /// Whether it is active, and this is still the key that it has: whoever holds that may have missed an answer.
+    #[must_use]
+    pub fn admits_again(&self, key_fingerprint: [u8; 32]) -> bool {
+        self.revoked_at.is_none() && self.key_fingerprint == key_fingerprint
+    }
+
     /// The name in its certificates.
     #[must_use]
     pub fn principal(&self, install: &InstallId) -> Principal {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::authority::RootPin;
-use super::name::{IdentityName, Scope};
+use super::name::{IdentityId, IdentityName, Scope};
 use super::pattern::CapabilityPattern;
 use super::role::Role;
 
@@ -48,6 +48,8 @@ pub struct JoinTokenRecord {
     pub expires_at: Timestamp,
     /// When it was used, if it was.
     pub used_at: Option<Timestamp>,
+    /// The identity that it was spent on, if it was used.
+    pub used_by: Option<IdentityId>,
     /// When an operator withdrew it, if one did.
     pub revoked_at: Option<Timestamp>,
 }
@@ -151,6 +153,19 @@ impl JoinTokenRecord {
             Ok(())
         }
     }
+
+    /// The identity that the token was spent on, which may enrol again while the token lasts. The secret was checked
+    /// before.
+    ///
+    /// # Errors
+    /// The token's time is over.
+    pub fn spent_on(&self, now: Timestamp) -> Result<Option<IdentityId>, TokenRefusal> {
+        if self.expires_at <= now {
+            Err(TokenRefusal::Expired)
+        } else {
+            Ok(self.used_by)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +190,7 @@ mod tests {
             capabilities: vec!["crm.*".parse().expect("valid")],
             expires_at: Timestamp(NOW.0 + 1),
             used_at: None,
+            used_by: None,
             revoked_at: None,
         }
     }
@@ -222,6 +238,12 @@ mod tests {
             Err(TokenRefusal::Unknown),
             "state is not told to strangers"
         );
+        let spent = JoinTokenRecord {
+            used_by: Some(IdentityId(Uuid::from_u128(5))),
+            ..used
+        };
+        assert_eq!(spent.spent_on(NOW), Ok(spent.used_by));
+        assert_eq!(spent.spent_on(spent.expires_at), Err(TokenRefusal::Expired));
         let revoked = JoinTokenRecord {
             revoked_at: Some(NOW),
             ..good

@@ -7,7 +7,7 @@ use fulcrum_proto::workflow::v1 as workflow;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::stack::{NAMESPACE, SOURCE, Stack, assert_reason};
+use crate::stack::{NAMESPACE, SOURCE, Stack, assert_reason, registration};
 
 #[tokio::test]
 async fn a_repeated_mutation_gets_the_first_answer_and_another_body_is_refused() {
@@ -101,6 +101,50 @@ async fn a_repeated_mutation_gets_the_first_answer_and_another_body_is_refused()
         let refused = refused.expect_err("it exists");
         assert_reason(&refused, Code::AlreadyExists, ErrorReason::NamespaceExists);
     }
+    assert!(
+        stack.controller.shut_down().await.is_empty(),
+        "nothing is aborted"
+    );
+}
+
+#[tokio::test]
+async fn an_enrolment_whose_answer_was_lost_is_made_again_with_the_same_key_only() {
+    let (stack, operator) = Stack::start().await;
+    let token = stack.token(&operator, "text-box").await.expect("a token");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let first = stack.enrol_with(&token, &key).await.expect("enrols");
+    let again = stack.enrol_with(&token, &key).await.expect("once more");
+    assert_eq!(again.id, first.id, "the same identity");
+    for member in [&first, &again] {
+        let registered = member.tasks().register(registration("text.greet")).await;
+        assert_eq!(
+            registered.expect("either works").into_inner().worker_id,
+            first.id
+        );
+    }
+    let stranger = stack.enrol(&token).await.err().expect("another key");
+    assert_reason(&stranger, Code::Unauthenticated, ErrorReason::TokenInvalid);
+
+    // Two tries that are under way at once are one enrolment, too.
+    let token = stack.token(&operator, "mail-box").await.expect("a token");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let both = tokio::join!(
+        stack.enrol_with(&token, &key),
+        stack.enrol_with(&token, &key)
+    );
+    let (one, other) = (both.0.expect("enrols"), both.1.expect("enrols"));
+    assert_eq!(one.id, other.id);
+
+    let revoke = admin::RevokeWorkerRequest {
+        namespace: NAMESPACE.to_owned(),
+        worker_id: one.id,
+        reason: "lost".to_owned(),
+        request_id: "revoke-1".to_owned(),
+    };
+    let revoked = operator.admin().revoke_worker(revoke).await;
+    revoked.expect("revoked");
+    let late = stack.enrol_with(&token, &key).await.err().expect("revoked");
+    assert_reason(&late, Code::Unauthenticated, ErrorReason::TokenInvalid);
     assert!(
         stack.controller.shut_down().await.is_empty(),
         "nothing is aborted"

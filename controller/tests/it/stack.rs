@@ -89,8 +89,16 @@ impl Stack {
 
     pub(crate) async fn enrol(&self, token: &str) -> Result<Member, Status> {
         let key = rcgen::KeyPair::generate().expect("a key");
+        self.enrol_with(token, &key).await
+    }
+
+    pub(crate) async fn enrol_with(
+        &self,
+        token: &str,
+        key: &rcgen::KeyPair,
+    ) -> Result<Member, Status> {
         let request = rcgen::CertificateParams::default()
-            .serialize_request(&key)
+            .serialize_request(key)
             .expect("a request");
         let channel = tls::connect(self.controller.addresses().enrol, &self.root, None)
             .await

@@ -107,6 +107,7 @@ impl Registry {
         let Some(rows::JoinTokenRow {
             token,
             used_at,
+            used_by,
             revoked_at,
             ..
         }) = self.store.join_tokens().get(id).await?
@@ -126,6 +127,7 @@ impl Registry {
                 .collect::<Result<_, _>>()?,
             expires_at: token.expires_at,
             used_at,
+            used_by: used_by.map(IdentityId),
             revoked_at,
         }))
     }
