@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fulcrum_proto::admin::v1::{ListWorkersRequest, WhoAmIRequest, Worker, WorkerState};
-use fulcrum_proto::common::v1::Payload;
+use fulcrum_proto::common::v1::{ItemError, Payload};
 use fulcrum_proto::review::v1::{
     DecideReviewRequest, Decision, ListReviewsRequest, Review, ReviewState,
 };
 use fulcrum_proto::workflow::v1::batch_start_runs_result::Result as Started;
 use fulcrum_proto::workflow::v1::run_spec::Definition as Which;
 use fulcrum_proto::workflow::v1::{
-    ApplyDefinitionRequest, BatchStartRunsRequest, CancelRunRequest, Definition, Event,
-    GetRunRequest, ListEventsRequest, ListRunsRequest, Run, RunSpec, RunStatus, SignalRunRequest,
-    SourceFormat, StartRunRequest,
+    ApplyDefinitionRequest, BatchStartRunsRequest, BatchStartRunsResult, CancelRunRequest,
+    Definition, Event, GetRunRequest, ListEventsRequest, ListRunsRequest, Run, RunSpec, RunStatus,
+    SignalRunRequest, SourceFormat, StartRunRequest,
 };
 use fulcrum_sdk::channel::{self, Channel};
 use fulcrum_sdk::{IdentityDir, Refusal, client};
@@ -147,27 +147,34 @@ impl Api {
             .run_id)
     }
 
-    /// Starts many runs in one call; gives their ids in order. Fails if one is refused.
+    /// Starts many runs in one call; gives their ids in order. The call is made again, under the same request id, as long
+    /// as some of the starts are refused for now.
+    ///
+    /// # Errors
+    /// A start is refused for good, or still for now after [`wait::PATIENCE`].
     pub async fn start_many(&self, specs: Vec<RunSpec>) -> anyhow::Result<Vec<String>> {
         let request = BatchStartRunsRequest {
             namespace: NAMESPACE.to_owned(),
             specs,
             request_id: request_id()?,
         };
-        let answer = self
-            .call(|channel| {
-                let request = request.clone();
-                async move { client::runs(channel).batch_start_runs(request).await }
-            })
-            .await?;
-        let ids = answer
-            .results
-            .into_iter()
-            .map(|result| match result.result {
-                Some(Started::Started(started)) => Ok(started.run_id),
-                refused => Err(anyhow::anyhow!("not started: {refused:?}")),
-            });
-        ids.collect()
+        let began = Instant::now();
+        loop {
+            let answer = self
+                .call(|channel| {
+                    let request = request.clone();
+                    async move { client::runs(channel).batch_start_runs(request).await }
+                })
+                .await?;
+            let again = answer.results.iter().find_map(for_now).cloned();
+            match again {
+                Some(error) if began.elapsed() > wait::PATIENCE => {
+                    anyhow::bail!("still not started: {error:?}")
+                }
+                Some(_) => tokio::time::sleep(PAUSE).await,
+                None => return answer.results.into_iter().map(started).collect(),
+            }
+        }
     }
 
     /// One run, with its steps.
@@ -399,6 +406,21 @@ pub fn request_id() -> anyhow::Result<String> {
     Ok(uuid::Builder::from_random_bytes(bytes)
         .into_uuid()
         .to_string())
+}
+
+fn started(result: BatchStartRunsResult) -> anyhow::Result<String> {
+    match result.result {
+        Some(Started::Started(started)) => Ok(started.run_id),
+        refused => Err(anyhow::anyhow!("not started: {refused:?}")),
+    }
+}
+
+/// Why a start is refused for now, if it is: an error that says when to come back.
+fn for_now(result: &BatchStartRunsResult) -> Option<&ItemError> {
+    match &result.result {
+        Some(Started::Error(error)) => error.retry_after.and(Some(error)),
+        Some(Started::Started(_)) | None => None,
+    }
 }
 
 /// Whether nobody answered: the controller says so itself, or the connection broke.
