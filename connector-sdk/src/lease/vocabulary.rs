@@ -34,7 +34,7 @@ pub enum Standing {
     Held,
     /// Not held any more.
     Lost,
-    /// Renewed, and the step is being cancelled.
+    /// The step was cancelled: the work may wind up.
     CancelRequested,
 }
 

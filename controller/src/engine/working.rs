@@ -1,4 +1,4 @@
-//! What workers ask of the engine: tasks, longer leases, and that their outcomes be taken.
+//! What workers ask of the engine: tasks, and that their outcomes be taken.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fulcrum_core::decide::{Command, CommandKind, Rejection};
 use fulcrum_core::event::{Actor, Grant, TraceContext};
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::payload::NewPayload;
-use fulcrum_core::store::{Beat, BeatOutcome, GrantedTask, Store};
+use fulcrum_core::store::{Beat, GrantedTask, Store};
 use tokio::time::Instant;
 
 use super::catalog::Source;
@@ -140,22 +140,6 @@ impl<S: Store, C: Source> Engine<S, C> {
         for task in left_over {
             self.hall.leave(task.namespace, &task.capability);
         }
-    }
-
-    /// Extends leases, in order of `tokens`.
-    pub async fn heartbeat(
-        &self,
-        worker: WorkerId,
-        tokens: &[LeaseToken],
-    ) -> Result<Vec<BeatOutcome>, EngineError> {
-        let beats: Vec<Beat> = tokens
-            .iter()
-            .map(|token| Beat {
-                lease: token.lease,
-                worker,
-            })
-            .collect();
-        Ok(self.store.heartbeat(&beats, self.lease).await?)
     }
 
     /// Takes a worker's report. A lost lease is `Rejection::LeaseLost`.

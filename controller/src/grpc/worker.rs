@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use fulcrum_core::decide::command::ReportOutcome;
 use fulcrum_core::ids::WorkerId;
-use fulcrum_core::store::BeatOutcome;
 use fulcrum_proto::common::v1::ErrorReason;
 use fulcrum_proto::worker::v1 as wire;
 use fulcrum_proto::worker::v1::worker_service_server::WorkerService;
@@ -15,6 +14,7 @@ use tonic::{Code, Request, Response, Status};
 use super::convert::{failure, fault, operation, payload, time, trace};
 use super::lease_seal::LeaseSeal;
 use super::registration::Registrations;
+use crate::engine::beating::Standing;
 use crate::engine::delivery::Delivery;
 use crate::engine::token::LeaseToken;
 use crate::engine::working::LeaseCall;
@@ -237,11 +237,15 @@ impl Workers {
                 None
             };
             match outcome {
-                Some(BeatOutcome::Extended(deadline)) => wire::HeartbeatResult {
+                Some(Standing::Held(deadline)) => wire::HeartbeatResult {
                     state: wire::LeaseState::Held.into(),
                     lease_ttl: Some(time::span(deadline.since(now))),
                 },
-                Some(BeatOutcome::Lost) | None => wire::HeartbeatResult {
+                Some(Standing::Cancelled) => wire::HeartbeatResult {
+                    state: wire::LeaseState::CancelRequested.into(),
+                    lease_ttl: None,
+                },
+                Some(Standing::Lost) | None => wire::HeartbeatResult {
                     state: wire::LeaseState::Lost.into(),
                     lease_ttl: None,
                 },

@@ -71,7 +71,7 @@ pub(crate) struct World {
     newest: BTreeMap<String, DefinitionHash>,
 }
 
-fn world(sources: &[&str]) -> World {
+pub(crate) fn world(sources: &[&str]) -> World {
     world_with(sources, ANSWER_BYTES_MAX)
 }
 

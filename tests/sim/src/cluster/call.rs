@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fulcrum_controller::engine::beating::Standing;
 use fulcrum_controller::engine::delivery::Delivery;
 use fulcrum_controller::engine::handle::EngineError;
 use fulcrum_controller::engine::item::LaneError;
 use fulcrum_core::decide::Rejection;
 use fulcrum_core::failure::Failure;
 use fulcrum_core::ids::{ReviewId, RunId, WorkerId};
-use fulcrum_core::store::{BeatOutcome, StoreError};
+use fulcrum_core::store::StoreError;
 use serde_json::Value;
 
 /// A call.
@@ -163,7 +164,7 @@ pub enum Said {
     /// Tasks.
     Tasks(Vec<Delivery>),
     /// Where leases stand, in order.
-    Standings(Vec<BeatOutcome>),
+    Standings(Vec<Standing>),
     /// What became of reports, in order.
     Reports(Vec<Result<(), Refusal>>),
     /// The run that was started, now or earlier.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fulcrum_controller::engine::beating;
 use fulcrum_controller::engine::delivery::Delivery;
 use fulcrum_controller::engine::token::LeaseToken as Token;
 use fulcrum_core::ids::WorkerId;
-use fulcrum_core::store::BeatOutcome;
 use fulcrum_sdk::lease::{
     Action, Grant, Input, LeaseMachine, LeaseToken, PollId, Settings, Standing, TaskId,
 };
@@ -344,8 +344,9 @@ impl Worker {
             let standings = match heard {
                 Ok(Ok(Said::Standings(outcomes))) => {
                     let standings = outcomes.into_iter().map(|outcome| match outcome {
-                        BeatOutcome::Extended(_) => Standing::Held,
-                        BeatOutcome::Lost => Standing::Lost,
+                        beating::Standing::Held(_) => Standing::Held,
+                        beating::Standing::Cancelled => Standing::CancelRequested,
+                        beating::Standing::Lost => Standing::Lost,
                     });
                     Some(leases.into_iter().zip(standings).collect())
                 }
