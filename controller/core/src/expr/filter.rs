@@ -21,10 +21,19 @@ pub struct RunConditions {
     pub parent: Option<RunId>,
     /// `started_at >= timestamp("…")`.
     pub since: Option<Timestamp>,
+    /// `health == "stalled"`.
+    pub health: Option<Health>,
+}
+
+/// How a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// A step of it waits for a worker that does not exist.
+    Stalled,
 }
 
 const HELP: &str = "a filter joins with `&&`: workflow == \"…\", status == \"running\" (or status in [\"failed\", …]), \
-                    parent_run_id == \"run_…\", started_at >= timestamp(\"…\")";
+                    parent_run_id == \"run_…\", started_at >= timestamp(\"…\"), health == \"stalled\"";
 
 impl RunConditions {
     /// Reads a filter; the empty text asks for everything.
@@ -71,6 +80,7 @@ impl RunConditions {
                     .map_err(|e: crate::ids::InvalidId| refused(&e.to_string()))?;
                 once(&mut self.parent, parent, field)
             }
+            "health" => once(&mut self.health, health(value)?, field),
             other => Err(not_indexed(other)),
         }
     }
@@ -145,6 +155,15 @@ fn status(text: &str) -> Result<RunStatus, ExpressionError> {
     }
 }
 
+fn health(text: &str) -> Result<Health, ExpressionError> {
+    match text.to_ascii_lowercase().as_str() {
+        "stalled" => Ok(Health::Stalled),
+        other => Err(refused(&format!(
+            "`{other}` cannot be asked for; runs are found by health == \"stalled\""
+        ))),
+    }
+}
+
 fn not_indexed(field: &str) -> ExpressionError {
     refused(&format!("`{field}` is not indexed; {HELP}"))
 }
@@ -169,6 +188,8 @@ mod tests {
         assert_eq!(conditions.statuses, [RunStatus::Failed, RunStatus::Running]);
         assert_eq!(conditions.since, Some(Timestamp(1_795_305_600_000_000)));
         assert_eq!(parse(""), Ok(RunConditions::default()));
+        let stalled = parse("health == 'stalled' && workflow == 'onboarding'");
+        assert_eq!(stalled.expect("a filter").health, Some(Health::Stalled));
     }
 
     #[test]
@@ -182,6 +203,11 @@ mod tests {
             parse("status == 'bored'")
                 .expect_err("refused")
                 .contains("not a status")
+        );
+        assert!(
+            parse("health == 'ok'")
+                .expect_err("refused")
+                .contains("health == \"stalled\"")
         );
         assert!(parse("workflow == 'a' || workflow == 'b'").is_err());
         assert!(

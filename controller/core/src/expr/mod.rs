@@ -40,6 +40,6 @@ mod value;
 
 pub use error::{ErrorKind, ExpressionError, Position};
 pub use expression::{Expression, Use, evaluate};
-pub use filter::RunConditions;
+pub use filter::{Health, RunConditions};
 pub use library::Expressions;
 pub use scope::{Reference, Scope};

@@ -1,11 +1,11 @@
 //! Listings of runs.
 
-use fulcrum_core::expr::RunConditions;
+use fulcrum_core::expr::{Health, RunConditions};
 use fulcrum_core::ids::RunId;
 use fulcrum_proto::common::v1::ErrorReason;
 use fulcrum_proto::workflow::v1 as wire;
 use fulcrum_store::catalog::Page;
-use fulcrum_store::views::{Family, RunFilter};
+use fulcrum_store::views::{Family, RunFilter, Stalled};
 use tonic::Code;
 
 use super::Runs;
@@ -40,20 +40,24 @@ impl Runs {
             namespace: namespace.id,
             workflow: conditions.workflow,
             statuses: conditions.statuses,
-            family: conditions.parent.map_or(Family::Roots, Family::ChildrenOf),
+            family: match (conditions.parent, conditions.health) {
+                (Some(parent), _) => Family::ChildrenOf(parent),
+                // Work that nobody takes may be at any depth, and is what is looked for.
+                (None, Some(Health::Stalled)) => Family::All,
+                (None, None) => Family::Roots,
+            },
             since: conditions.since,
         };
-        let read = self
-            .store
-            .runs()
-            .list(
-                filter,
-                Page {
-                    after,
-                    rows: rows + 1,
-                },
-            )
-            .await?;
+        let page = Page {
+            after,
+            rows: rows + 1,
+        };
+        let runs = self.store.runs();
+        let silence = self.silence_max;
+        let read = match conditions.health {
+            Some(Health::Stalled) => runs.list_stalled(filter, Stalled { silence }, page).await?,
+            None => runs.list(filter, page).await?,
+        };
         let (heads, more) = page::cut(read, rows);
         let next_page_token = listing.next(more, heads.last().map(|last| last.run));
         let name = namespace.name.as_str();

@@ -6,6 +6,6 @@ mod tasks;
 mod timelines;
 
 pub use reviews::{ReviewPosition, Reviews, StoredReview};
-pub use runs::{Family, RunFilter, Runs};
+pub use runs::{Family, RunFilter, Runs, Stalled};
 pub use tasks::{Granted, Offer, TaskStanding, Tasks};
 pub use timelines::{LinkedEvent, Timelines};

@@ -2,12 +2,13 @@
 
 use fulcrum_core::ids::{NamespaceId, RunId};
 use fulcrum_core::store::{RunHead, RunStatus, StoreError};
-use fulcrum_core::time::Timestamp;
+use fulcrum_core::time::{Millis, Timestamp};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::PgStore;
 use crate::catalog::Page;
+use crate::column::array::long;
 use crate::column::{At, RunStatusColumn};
 use crate::load::HeadRow;
 use crate::work::{Prelude, unit};
@@ -40,6 +41,13 @@ pub enum Family {
     ChildrenOf(RunId),
 }
 
+/// Asks for runs of which a step waits for a worker that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stalled {
+    /// A worker that was not seen for so long does not count as connected.
+    pub silence: Millis,
+}
+
 impl RunFilter {
     /// All root runs of a namespace.
     #[must_use]
@@ -51,6 +59,18 @@ impl RunFilter {
             family: Family::Roots,
             since: None,
         }
+    }
+
+    fn parent(&self) -> Option<Uuid> {
+        match self.family {
+            Family::ChildrenOf(run) => Some(run.0),
+            Family::Roots | Family::All | Family::Of(_) => None,
+        }
+    }
+
+    fn statuses(&self) -> Vec<RunStatusColumn> {
+        let statuses = self.statuses.iter().copied();
+        statuses.map(RunStatusColumn::from).collect()
     }
 
     /// Bounds of the ids that can fit. A family shares time and shard, which are the upper 64 bits.
@@ -84,6 +104,41 @@ impl PgStore {
 }
 
 impl Runs {
+    /// Those that are stalled now, newest first. With [`Family::Roots`] a root run counts for itself, and not for what is
+    /// under it.
+    pub async fn list_stalled(
+        &self,
+        filter: RunFilter,
+        stalled: Stalled,
+        page: Page<RunId>,
+    ) -> Result<Vec<RunHead>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let (low, high) = filter.span();
+            let statuses = filter.statuses();
+            let mut tx = Prelude::Report.begin(&pool).await?;
+            let rows = sqlx::query_file_as!(
+                HeadRow,
+                "queries/views/list_stalled.sql",
+                filter.namespace.0,
+                long(stalled.silence.0),
+                low,
+                high,
+                page.after.map(|run| run.0) as _,
+                filter.workflow.as_deref() as _,
+                &statuses as _,
+                filter.parent() as _,
+                filter.family == Family::Roots,
+                i64::from(page.rows)
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.rollback().await?;
+            rows.into_iter().map(RunHead::try_from).collect()
+        })
+        .await
+    }
+
     /// Newest first.
     pub async fn list(
         &self,
@@ -93,16 +148,7 @@ impl Runs {
         let pool = self.pool.clone();
         unit(async move {
             let (low, high) = filter.span();
-            let parent = match filter.family {
-                Family::ChildrenOf(run) => Some(run.0),
-                Family::Roots | Family::All | Family::Of(_) => None,
-            };
-            let statuses: Vec<RunStatusColumn> = filter
-                .statuses
-                .iter()
-                .copied()
-                .map(RunStatusColumn::from)
-                .collect();
+            let (parent, statuses) = (filter.parent(), filter.statuses());
             let mut tx = Prelude::Report.begin(&pool).await?;
             let rows = sqlx::query_file_as!(
                 HeadRow,

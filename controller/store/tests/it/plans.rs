@@ -39,6 +39,13 @@ const HOT: &[Hot] = &[
         banned: NO_SORT,
     },
     Hot {
+        sql: include_str!("../../queries/views/list_stalled.sql"),
+        types: "uuid, bigint, uuid, uuid, uuid, text, run_status[], uuid, boolean, bigint",
+        arguments: "'00000000-0000-0000-0000-00000000000a', 60000, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', null, null, '{}', null, true, 10",
+        index: "tasks_claim",
+        banned: &["Seq Scan on tasks", "Seq Scan on runs"],
+    },
+    Hot {
         sql: include_str!("../../queries/due/timers.sql"),
         types: "bigint, timestamptz, uuid",
         arguments: "10, null, null",

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use fulcrum_core::contract::EffectClass;
-use fulcrum_core::ids::{ContractHash, TaskId, WorkerId};
-use fulcrum_core::store::{ClaimRequest, Store};
+use fulcrum_core::ids::{ContractHash, RunId, TaskId, WorkerId};
+use fulcrum_core::store::{ClaimRequest, RunStatus, Store};
 use fulcrum_core::task::TaskState;
 use fulcrum_core::time::{Millis, Timestamp};
-use fulcrum_store::catalog::NewContract;
+use fulcrum_store::catalog::{NewContract, Page};
 use fulcrum_store::identity::{
     Draining, IdentityKind, InstallationRow, NewIdentity, NewJoinToken, NewWorker,
 };
-use fulcrum_store::views::{Offer, TaskStanding};
+use fulcrum_store::views::{Offer, RunFilter, Stalled, TaskStanding};
 use sqlx::types::Uuid;
 
 use crate::database::Database;
@@ -85,6 +85,59 @@ async fn standing(database: &Database) -> TaskStanding {
     standing
 }
 
+/// Runs that wait for nobody, among those of two capabilities.
+async fn stalled(database: &Database) -> Vec<RunId> {
+    let page = Page {
+        after: None,
+        rows: 10,
+    };
+    let stalled = Stalled {
+        silence: Millis(60_000),
+    };
+    let runs = database.store.runs();
+    let filter = RunFilter::roots(NAMESPACE);
+    let heads = runs.list_stalled(filter, stalled, page).await.unwrap();
+    heads.iter().map(|head| head.run).collect()
+}
+
+#[tokio::test]
+async fn stalled_runs_are_found_by_what_nobody_serves() {
+    let database = Database::new().await;
+    let commits = (1..=3).map(|n| {
+        let capability = if n == 2 { "crm.read" } else { "mail.send" };
+        start_with_task(run(n), capability)
+    });
+    database
+        .store
+        .flush(commits.collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let mut all = vec![run(1), run(2), run(3)];
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(stalled(&database).await, all, "newest first");
+    enrol(&database).await;
+    all.retain(|one| *one != run(2));
+    assert_eq!(
+        stalled(&database).await,
+        all,
+        "somebody reads, nobody sends"
+    );
+    let filter = RunFilter {
+        statuses: vec![RunStatus::Failed],
+        ..RunFilter::roots(NAMESPACE)
+    };
+    let stalled = Stalled {
+        silence: Millis(60_000),
+    };
+    let page = Page {
+        after: None,
+        rows: 10,
+    };
+    let runs = database.store.runs();
+    let none = runs.list_stalled(filter, stalled, page).await.unwrap();
+    assert!(none.is_empty(), "other conditions narrow");
+}
+
 #[tokio::test]
 async fn a_task_says_who_could_take_it_and_then_who_did() {
     let database = Database::new().await;
@@ -94,10 +147,12 @@ async fn a_task_says_who_could_take_it_and_then_who_did() {
     assert_eq!((nobody.state, nobody.offer), (TaskState::Ready, Offer::Due));
     assert_eq!((nobody.registered, nobody.connected), (0, 0));
     assert_eq!(nobody.granted, None);
+    assert_eq!(stalled(&database).await, [run(1)]);
 
     enrol(&database).await;
     let offered = standing(&database).await;
     assert_eq!((offered.registered, offered.connected), (1, 1));
+    assert_eq!(stalled(&database).await, []);
 
     let claim = ClaimRequest {
         worker: WORKER,
