@@ -1,13 +1,12 @@
 //! Runs that a lane holds in memory. The database stays the truth: a commit checks the version, a loser reloads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::ids::{PayloadId, RunId};
 use fulcrum_core::run::Run;
 use fulcrum_core::store::RunHead;
-use serde_json::Value;
 
 /// A run as of its last known commit.
 #[derive(Debug, Clone)]
@@ -20,8 +19,8 @@ pub struct CachedRun {
     pub plan: Arc<Plan>,
     /// `seq` of the newest snapshot.
     pub snapshot_seq: u64,
-    /// Parsed payloads that decisions of this run have asked for.
-    pub payloads: BTreeMap<PayloadId, Arc<Value>>,
+    /// Payloads that decisions of this run have asked for or made. Their values are with the lane, while they are.
+    pub payloads: BTreeSet<PayloadId>,
 }
 
 /// A bounded map of runs, evicted in order of last use.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fulcrum_core::decide::command::Mail;
+use fulcrum_core::decide::command::{Mail, MailBody};
 use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
+use fulcrum_core::payload::PayloadRef;
 use fulcrum_core::store::{
     Commit, CommitOutcome, FlushReport, Folded, GrantedTask, JoinKey, Store, StoreError,
 };
@@ -26,6 +27,7 @@ use super::hand_off::{self, HandOffs};
 use super::item::{Item, LaneError};
 use super::load::load;
 use super::reaper::Reassertion;
+use super::values::Values;
 use super::watch::{Seen, WatchHub};
 use super::work::{Knowledge, Want, Work};
 use crate::clock::{self, DatabaseClock};
@@ -38,6 +40,8 @@ pub struct LaneOptions {
     pub batch_commands_max: usize,
     /// Runs kept in memory.
     pub cached_runs_max: usize,
+    /// Memory for parsed payloads.
+    pub values_bytes_max: usize,
     /// Internal follow-ups (mail) kept in memory; the mail loop finds what does not fit.
     pub backlog_items_max: usize,
     /// A snapshot is due when so many events have come since the last one.
@@ -66,6 +70,7 @@ pub struct Lane<S, C> {
     reassertion: Reassertion,
     options: LaneOptions,
     cache: RunCache,
+    values: Values,
     backlog: VecDeque<Item>,
 }
 
@@ -82,6 +87,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         options: LaneOptions,
     ) -> Self {
         let cache = RunCache::new(options.cached_runs_max);
+        let values = Values::new(options.values_bytes_max);
         Self {
             store,
             catalog,
@@ -91,6 +97,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             reassertion,
             options,
             cache,
+            values,
             backlog: VecDeque::new(),
         }
     }
@@ -212,8 +219,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                     cached.insert(*run, found);
                 }
                 // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
-                None if items[0].conflicts == 0
-                    && matches!(items[0].command.kind, CommandKind::Start(_)) => {}
+                None if items[0].conflicts == 0 && starts(&items[0].command.kind) => {}
                 None => missing.push(*run),
             }
         }
@@ -238,7 +244,13 @@ impl<S: Store, C: Source> Lane<S, C> {
             } else {
                 Knowledge::Read
             };
-            let mut work = Work::new(run, cached.remove(&run), knowledge, self.options.limits);
+            let mut work = Work::new(
+                run,
+                cached.remove(&run),
+                knowledge,
+                self.options.limits,
+                &mut self.values,
+            );
             for item in items {
                 work.push(item);
             }
@@ -261,7 +273,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                     snapshot_seq,
                 }) => match self.catalog.plan(run.origin.definition).await? {
                     Ok(plan) => {
-                        let payloads = BTreeMap::new();
+                        let payloads = BTreeSet::new();
                         runs.push((
                             id,
                             CachedRun {
@@ -286,7 +298,7 @@ impl<S: Store, C: Source> Lane<S, C> {
     }
 
     /// Decides everything that waits in a work, fetching what the core asks for.
-    async fn decide(&self, work: &mut Work) -> Result<(), StoreError> {
+    async fn decide(&mut self, work: &mut Work) -> Result<(), StoreError> {
         loop {
             match work.advance(self.clock.now(), &self.options.entropy) {
                 Want::Nothing => return Ok(()),
@@ -295,20 +307,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                     work.give_contracts(self.catalog.contracts(namespace).await?)
                 }
                 Want::Needs(namespace, needs) => {
-                    let references: Vec<_> = needs.payloads.into_iter().collect();
-                    if !references.is_empty() {
-                        for new in self.store.payloads(&references).await? {
-                            let value =
-                                new.payload.to_value().map_err(|e| StoreError::Corrupt {
-                                    run: work.run,
-                                    problem: format!(
-                                        "payload {} is not JSON: {e}",
-                                        new.reference.id
-                                    ),
-                                })?;
-                            work.give_payload(new.reference, value);
-                        }
-                    }
+                    self.fetch(work, needs.payloads).await?;
                     for step in needs.joins {
                         let root = work.root();
                         let key = JoinKey {
@@ -326,6 +325,35 @@ impl<S: Store, C: Source> Lane<S, C> {
                 }
             }
         }
+    }
+
+    /// Gives a work payloads: from memory, and the others from the store.
+    async fn fetch(
+        &mut self,
+        work: &mut Work,
+        needed: BTreeSet<PayloadRef>,
+    ) -> Result<(), StoreError> {
+        let mut missing = Vec::new();
+        for reference in needed {
+            match self.values.get(reference.id) {
+                Some(value) => work.give_payload(reference.id, value),
+                None => missing.push(reference),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for new in self.store.payloads(&missing).await? {
+            let id = new.reference.id;
+            let value = new.payload.to_value().map_err(|e| StoreError::Corrupt {
+                run: work.run,
+                problem: format!("payload {id} is not JSON: {e}"),
+            })?;
+            let value = Arc::new(value);
+            self.values.put(id, Arc::clone(&value));
+            work.give_payload(id, value);
+        }
+        Ok(())
     }
 
     /// Commits and acts. Gives back mail to throw away.
@@ -467,10 +495,8 @@ impl<S: Store, C: Source> Lane<S, C> {
         );
         // The version was what the decisions were made on, so the refusals beside them stand too.
         let discard = work.refuse();
-        let cached = work.settle(head.clone(), snapshot_seq);
-        if !closed {
-            self.keep(run, cached);
-        }
+        let cached = work.settle(head.clone(), snapshot_seq, &mut self.values);
+        self.keep(run, cached);
         discard
     }
 
@@ -498,6 +524,24 @@ impl<S: Store, C: Source> Lane<S, C> {
         if let Some(cached) = cached {
             self.cache.put(run, cached);
         }
+    }
+}
+
+/// Does the command bring its run into being?
+fn starts(kind: &CommandKind) -> bool {
+    match kind {
+        CommandKind::Start(_) => true,
+        CommandKind::Mail { body, .. } => match body {
+            MailBody::Start(_) => true,
+            MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue => false,
+        },
+        CommandKind::Report(_)
+        | CommandKind::AppendJournal(_)
+        | CommandKind::TaskDue(_)
+        | CommandKind::TimerFired { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::DecideReview(_)
+        | CommandKind::Cancel { .. } => false,
     }
 }
 

@@ -30,6 +30,7 @@ pub mod router;
 pub mod start;
 pub mod timers;
 pub mod token;
+pub mod values;
 pub mod watch;
 pub mod work;
 pub mod working;

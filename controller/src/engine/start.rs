@@ -31,6 +31,8 @@ const PLANS_MAX: usize = 1_024;
 const SWEEP_ROWS_MAX: u32 = 256;
 /// Races that one command may lose before it is refused.
 const CONFLICTS_MAX: u8 = 20;
+/// Memory that all lanes together have for parsed payloads: what 100,000 small or some hundred large items take.
+const VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Internal follow-ups that a lane keeps in memory.
 const BACKLOG_ITEMS_MAX: usize = 8_192;
 
@@ -72,6 +74,7 @@ pub fn start<S: Store, C: Source>(
     let lane_options = LaneOptions {
         batch_commands_max: options.lanes.flush_commands_max as usize,
         cached_runs_max: (options.lanes.cached_runs_max / options.lanes.count.max(1)) as usize,
+        values_bytes_max: VALUES_BYTES_MAX / options.lanes.count.max(1) as usize,
         snapshot_every_events: u64::from(options.lanes.snapshot_every_events),
         backlog_items_max: BACKLOG_ITEMS_MAX,
         conflicts_max: CONFLICTS_MAX,

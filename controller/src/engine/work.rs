@@ -1,6 +1,6 @@
 //! One run's share of a batch: the commands that wait, decided in sequence on the run's state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -19,13 +19,14 @@ use super::assemble::Merged;
 use super::cache::CachedRun;
 use super::catalog::Contracts;
 use super::item::{Accepted, Item, LaneError};
+use super::values::Values;
 use super::watch::Closed;
 use crate::entropy::Entropy;
 
-/// Payload bytes that a cached run keeps parsed, so that later steps find earlier outputs without a query.
-const CACHED_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
-/// Payloads that a cached run keeps parsed.
-const CACHED_PAYLOADS_MAX: usize = 256;
+/// Bytes of a new payload that is parsed for later steps, which then find it without a query.
+const REMEMBERED_BYTES_MAX: u32 = 64 * 1024;
+/// Payloads that a cached run looks for before it is decided on. With more, it asks for each when it needs it.
+const REMEMBERED_MAX: usize = 256;
 
 /// How a lane came by what it knows of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,6 @@ pub struct Work {
     plan: Option<Arc<Plan>>,
     inputs: Inputs,
     contracts_loaded: bool,
-    large: bool,
     waiting: VecDeque<Item>,
     decided: Vec<(Item, Answer)>,
     refused: Vec<(Item, Rejection)>,
@@ -87,6 +87,7 @@ impl Work {
         cached: Option<CachedRun>,
         knowledge: Knowledge,
         limits: Limits,
+        values: &mut Values,
     ) -> Self {
         let mut inputs = Inputs {
             now: Timestamp::default(),
@@ -99,7 +100,8 @@ impl Work {
         };
         let (base, state, plan) = match cached {
             Some(cached) => {
-                inputs.payloads = cached.payloads;
+                let held = cached.payloads.into_iter();
+                inputs.payloads = held.filter_map(|id| Some((id, values.get(id)?))).collect();
                 (
                     Some((cached.head, cached.snapshot_seq)),
                     Some(cached.run),
@@ -116,7 +118,6 @@ impl Work {
             plan,
             inputs,
             contracts_loaded: false,
-            large: false,
             waiting: VecDeque::new(),
             decided: Vec::new(),
             refused: Vec::new(),
@@ -271,9 +272,8 @@ impl Work {
     }
 
     /// Takes a payload that was needed.
-    pub fn give_payload(&mut self, reference: PayloadRef, value: serde_json::Value) {
-        self.large |= reference.bytes > CACHED_PAYLOAD_BYTES_MAX;
-        self.inputs.payloads.insert(reference.id, Arc::new(value));
+    pub fn give_payload(&mut self, payload: PayloadId, value: Arc<serde_json::Value>) {
+        self.inputs.payloads.insert(payload, value);
     }
 
     /// The inputs, to be filled with what was needed.
@@ -368,19 +368,29 @@ impl Work {
         }))
     }
 
-    /// The commit went through: answers everybody and gives back the run for the cache.
-    pub fn settle(self, head: RunHead, snapshot_seq: u64) -> Option<CachedRun> {
+    /// The commit went through: answers everybody and gives back the run for the cache, unless it is closed.
+    pub fn settle(
+        self,
+        head: RunHead,
+        snapshot_seq: u64,
+        values: &mut Values,
+    ) -> Option<CachedRun> {
         for (item, answer) in self.decided {
             item.answer(Ok(Accepted {
                 answer,
                 version: head.version,
             }));
         }
-        let mut payloads = self.inputs.payloads;
-        for new in self.merged.into_payloads() {
-            remember(&mut payloads, &new);
+        if head.status.is_closed() {
+            return None;
         }
-        forget_many(&mut payloads, self.large);
+        let mut payloads: BTreeSet<PayloadId> = self.inputs.payloads.into_keys().collect();
+        for new in self.merged.into_payloads() {
+            if remember(values, &new) {
+                payloads.insert(new.reference.id);
+            }
+        }
+        forget_many(&mut payloads);
         Some(CachedRun {
             run: self.state?,
             head,
@@ -394,8 +404,8 @@ impl Work {
     #[must_use]
     pub fn unchanged(self) -> Option<CachedRun> {
         let (head, snapshot_seq) = self.base?;
-        let mut payloads = self.inputs.payloads;
-        forget_many(&mut payloads, self.large);
+        let mut payloads = self.inputs.payloads.into_keys().collect();
+        forget_many(&mut payloads);
         Some(CachedRun {
             run: self.state?,
             head,
@@ -406,19 +416,24 @@ impl Work {
     }
 }
 
-/// Keeps what a cached run remembers small: many values, or one large one, are read again when they are needed.
-fn forget_many(payloads: &mut BTreeMap<PayloadId, Arc<serde_json::Value>>, large: bool) {
-    if large || payloads.len() > CACHED_PAYLOADS_MAX {
+fn forget_many(payloads: &mut BTreeSet<PayloadId>) {
+    if payloads.len() > REMEMBERED_MAX {
         payloads.clear();
     }
 }
 
-fn remember(payloads: &mut BTreeMap<PayloadId, Arc<serde_json::Value>>, new: &NewPayload) {
+/// Keeps the value of a payload that was just written, for this run and those that it starts. Tells whether it did.
+fn remember(values: &mut Values, new: &NewPayload) -> bool {
     let PayloadRef { id, bytes, .. } = new.reference;
-    if bytes <= CACHED_PAYLOAD_BYTES_MAX
-        && let Ok(value) = new.payload.to_value()
-    {
-        payloads.insert(id, Arc::new(value));
+    if bytes > REMEMBERED_BYTES_MAX {
+        return false;
+    }
+    match new.payload.to_value() {
+        Ok(value) => {
+            values.put(id, Arc::new(value));
+            true
+        }
+        Err(_) => false,
     }
 }
 
