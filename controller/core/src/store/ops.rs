@@ -55,9 +55,9 @@ pub struct JoinKey {
     pub step: StepKey,
 }
 
-/// Change to a join row. After each, if `closed >= notify_at` (or, with `notify_on_failure`, at the first failure) and
-/// this count was not yet announced, the parent is mailed `JoinProgressed` in the same transaction: once for every
-/// count from the threshold on. The mail's id is derived from (parent, step, closed). See [`super::join`].
+/// Change to a join row. At the end of a flush, if `closed >= notify_at` (or, with `notify_on_failure`, if the first
+/// child failed in it) and this count was not yet announced, the parent is mailed `JoinProgressed` in the same
+/// transaction: once a flush, however many children closed in it. See [`super::join`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinOp {
     /// The join begins.

@@ -1,8 +1,10 @@
-//! What nearly every flush writes, in one call: runs, timelines, payloads, answered requests, tasks made and removed.
+//! What nearly every flush writes, in one call: runs, timelines, payloads, answered requests, tasks made and removed,
+//! snapshots, and what runs tell each other ([`super::talk`]).
 //! Sorted here, so that no two flushes wait for each other in a circle.
 
 use std::collections::BTreeMap;
 
+use fulcrum_core::decide::command::Mail;
 use fulcrum_core::ids::{NamespaceId, RunId, TaskId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::store::{Commit, Expected, GrantedTask, RequestRecord, StoredEvent};
@@ -10,6 +12,7 @@ use fulcrum_core::task::{Fence, HandOff, Lease, NewTask, TaskOp};
 use fulcrum_core::time::{Millis, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
+use super::talk::Talk;
 use crate::column::array::{column, int, long, shard, small};
 use crate::column::{At, RunStatusColumn, decode};
 use crate::problem::Problem;
@@ -31,6 +34,8 @@ pub(super) struct Receipt {
     pub(super) xid: String,
     /// Grants of the hand-offs.
     pub(super) granted: Vec<GrantedTask>,
+    /// What parents were told of their joins.
+    pub(super) told: Vec<Mail>,
 }
 
 /// The rows of a batch, sorted.
@@ -42,6 +47,7 @@ struct Rows<'c> {
     events: Vec<(RunId, &'c StoredEvent)>,
     payloads: Vec<&'c NewPayload>,
     made: Vec<(&'c NewTask, Option<&'c HandOff>)>,
+    snapshots: Vec<(&'c Commit, &'c [u8])>,
 }
 
 impl<'c> Rows<'c> {
@@ -54,6 +60,7 @@ impl<'c> Rows<'c> {
             events: Vec::new(),
             payloads: Vec::new(),
             made: Vec::new(),
+            snapshots: Vec::new(),
         };
         // A commit may answer one request twice; the first answer stands.
         let mut requests: BTreeMap<(_, NamespaceId, &str), &RequestRecord> = BTreeMap::new();
@@ -70,6 +77,8 @@ impl<'c> Rows<'c> {
             rows.events
                 .extend(commit.events.iter().map(|event| (run, event)));
             rows.payloads.extend(&commit.payloads);
+            let state = commit.snapshot.as_deref();
+            rows.snapshots.extend(state.map(|state| (commit, state)));
             for op in &commit.tasks {
                 match op {
                     TaskOp::Create(new) => rows.made.push((new, hand_off(commit, new.task))),
@@ -142,10 +151,12 @@ pub(super) fn hides_a_fence(commit: &Commit) -> bool {
     })
 }
 
-/// Writes a batch. In a transaction of its own this is all there is to it: a batch that does not fit leaves nothing.
+/// Writes a batch, and what it tells. In a transaction of its own this is all there is to it: a batch that does not fit
+/// leaves nothing.
 pub(super) async fn write(
     connection: &mut PgConnection,
     commits: &[&Commit],
+    talk: &Talk<'_>,
 ) -> Result<Written, Problem> {
     let rows = Rows::of(commits);
     let Rows {
@@ -156,6 +167,7 @@ pub(super) async fn write(
         events,
         payloads,
         made,
+        snapshots,
     } = &rows;
     let millis = |span: Option<Millis>| span.map(|span| long(span.0));
     let row = sqlx::query_file!(
@@ -230,6 +242,40 @@ pub(super) async fn write(
         &column(made, |(_, hand)| hand.map(|hand| hand.worker.0)) as _,
         &column(made, |(_, hand)| hand.map(|hand| hand.nonce)) as _,
         &column(made, |(_, hand)| hand.map(|hand| long(hand.lease.0))) as _,
+        &column(&talk.consumed, |(mail, _)| mail.0),
+        &column(&talk.consumed, |(_, run)| run.0),
+        &column(&talk.outgoing, |letter| letter.mail.id.0),
+        &column(&talk.outgoing, |letter| letter.mail.to.0),
+        &column(&talk.outgoing, |letter| letter.mail.root.0),
+        &column(&talk.outgoing, |letter| letter.mail.from.0),
+        &column(&talk.outgoing, |letter| letter.body.as_slice()) as _,
+        &column(&talk.opened, |o| o.key.run.0),
+        &column(&talk.opened, |o| o.key.step.to_string()),
+        &column(&talk.opened, |o| o.key.root.0),
+        &column(&talk.opened, |o| i64::from(o.notify_at)),
+        &column(&talk.opened, |o| o.on_failure),
+        &column(&talk.moved, |j| j.key.run.0),
+        &column(&talk.moved, |j| j.key.step.to_string()),
+        &column(&talk.moved, |j| i64::from(j.closed)),
+        &column(&talk.moved, |j| i64::from(j.failed)),
+        &column(&talk.moved, |j| j.notify_at.map(i64::from)) as _,
+        &column(&talk.moved, |j| j.teller.run.0),
+        &column(&talk.moved, |j| j.mail.0),
+        &column(&talk.moved, |j| j.body.as_slice()) as _,
+        &column(&talk.items, |i| i.join),
+        &column(&talk.items, |i| i64::from(i.index)),
+        &column(&talk.items, |i| i.output.map(|output| output.id.0)) as _,
+        &column(&talk.items, |i| i.output.map(|output| output.hash.to_vec())) as _,
+        &column(&talk.items, |i| i
+            .output
+            .map(|output| i64::from(output.bytes))) as _,
+        &column(&talk.items, |i| i.failure.as_deref()) as _,
+        &column(&talk.given_up, |key| key.run.0),
+        &column(&talk.given_up, |key| key.step.to_string()),
+        &column(snapshots, |(c, _)| c.head.run.0),
+        &column(snapshots, |(c, _)| long(c.head.last_seq)),
+        &column(snapshots, |(c, _)| c.head.chain.0.as_slice()) as _,
+        &column(snapshots, |(_, state)| *state) as _,
     )
     .fetch_one(connection)
     .await?;
@@ -249,10 +295,16 @@ pub(super) async fn write(
             granted.push(grant(new, hand, decode::count(*seq)?, now));
         }
     }
+    let told = talk.told(
+        row.told.unwrap_or_default(),
+        row.told_closed.unwrap_or_default(),
+        row.told_failed.unwrap_or_default(),
+    )?;
     Ok(Written::All(Receipt {
         now,
         xid: row.xid,
         granted,
+        told,
     }))
 }
 
@@ -277,6 +329,8 @@ pub(super) async fn receipt(pool: &PgPool, commits: &[&Commit]) -> Result<Receip
         now: Timestamp(0),
         xid: String::new(),
         granted: Vec::new(),
+        // What was told lies in the mail.
+        told: Vec::new(),
     };
     for row in found {
         receipt.now = row.now.0;

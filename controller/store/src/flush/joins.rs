@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fulcrum_core::decide::command::Mail;
-use fulcrum_core::ids::RunId;
-use fulcrum_core::store::join::{JoinBatch, JoinState};
+use fulcrum_core::store::join::{JoinBatch, JoinState, Teller};
 use fulcrum_core::store::{Commit, JoinKey, JoinOp};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,26 +17,25 @@ pub(super) async fn write(
     tx: &mut PgConnection,
     winners: &[&Commit],
 ) -> Result<Vec<Mail>, Problem> {
-    let ops: Vec<(RunId, &JoinOp)> = winners
+    let ops: Vec<(Teller, &JoinOp)> = winners
         .iter()
-        .flat_map(|commit| commit.joins.iter().map(|op| (commit.head.run, op)))
+        .flat_map(|commit| commit.joins.iter().map(|op| (Teller::of(commit), op)))
         .collect();
     if ops.is_empty() {
         return Ok(Vec::new());
     }
     let keys = KeysByRow::of(ops.iter().map(|(_, op)| op.key()));
-    let mut batch = JoinBatch {
-        states: lock(tx, &keys).await?,
-        ..JoinBatch::default()
-    };
-    batch.known = known_items(tx, &keys, &ops).await?;
+    let states = lock(tx, &keys).await?;
+    let known = known_items(tx, &keys, &ops).await?;
+    let mut batch = JoinBatch::on(states, known);
     for (by, op) in ops {
         batch.apply(by, op.clone());
     }
+    let told = batch.announce();
     close(tx, &batch).await?;
     put(tx, &batch).await?;
     insert_items(tx, &batch).await?;
-    Ok(batch.mail)
+    Ok(told)
 }
 
 /// Rows know a join by run and step; the core's key also names the root.
@@ -86,7 +84,7 @@ async fn lock(
 async fn known_items(
     tx: &mut PgConnection,
     keys: &KeysByRow,
-    ops: &[(RunId, &JoinOp)],
+    ops: &[(Teller, &JoinOp)],
 ) -> Result<BTreeSet<(JoinKey, u32)>, Problem> {
     let items: Vec<(&JoinKey, u32)> = ops
         .iter()

@@ -81,31 +81,49 @@ pub(crate) async fn clear_timers(tx: &mut PgConnection, timers: &[TimerId]) -> R
     Ok(())
 }
 
+/// The mail of a batch, as rows.
+pub(super) struct Letters<'c> {
+    /// Gone, and who consumed it.
+    pub(super) consumed: Vec<(MailId, RunId)>,
+    /// Sent, by id.
+    pub(super) outgoing: Vec<&'c Mail>,
+}
+
+impl<'c> Letters<'c> {
+    pub(super) fn of(winners: &[&'c Commit], joined: &'c [Mail]) -> Self {
+        let mut consumed: Vec<(MailId, RunId)> = Vec::new();
+        let mut outgoing: BTreeMap<MailId, &Mail> = BTreeMap::new();
+        for commit in winners {
+            for id in &commit.consumed {
+                consumed.push((*id, commit.head.run));
+                // Mail that was sent earlier in this batch never gets to be a row.
+                if outgoing
+                    .get(id)
+                    .is_some_and(|mail| mail.to == commit.head.run)
+                {
+                    outgoing.remove(id);
+                }
+            }
+            for mail in &commit.mail {
+                outgoing.entry(mail.id).or_insert(mail);
+            }
+        }
+        for mail in joined {
+            outgoing.entry(mail.id).or_insert(mail);
+        }
+        Self {
+            consumed,
+            outgoing: outgoing.into_values().collect(),
+        }
+    }
+}
+
 pub(super) async fn write_mail(
     tx: &mut PgConnection,
     winners: &[&Commit],
     joined: &[Mail],
 ) -> Result<(), Problem> {
-    let mut consumed: Vec<(MailId, RunId)> = Vec::new();
-    let mut outgoing: BTreeMap<MailId, &Mail> = BTreeMap::new();
-    for commit in winners {
-        for id in &commit.consumed {
-            consumed.push((*id, commit.head.run));
-            // Mail that was sent earlier in this batch never gets to be a row.
-            if outgoing
-                .get(id)
-                .is_some_and(|mail| mail.to == commit.head.run)
-            {
-                outgoing.remove(id);
-            }
-        }
-        for mail in &commit.mail {
-            outgoing.entry(mail.id).or_insert(mail);
-        }
-    }
-    for mail in joined {
-        outgoing.entry(mail.id).or_insert(mail);
-    }
+    let Letters { consumed, outgoing } = Letters::of(winners, joined);
     if !consumed.is_empty() {
         sqlx::query_file!(
             "queries/flush/consume_mail.sql",
@@ -116,7 +134,6 @@ pub(super) async fn write_mail(
         .execute(&mut *tx)
         .await?;
     }
-    let outgoing: Vec<&Mail> = outgoing.into_values().collect();
     if outgoing.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ mod joins;
 mod judge;
 mod lock;
 mod messages;
-mod snapshots;
+mod talk;
 mod tasks;
 mod unknown;
 
@@ -23,7 +23,7 @@ pub(crate) use messages::clear_timers;
 
 use std::collections::BTreeMap;
 
-use fulcrum_core::decide::command::Mail;
+use fulcrum_core::event::Event;
 use fulcrum_core::store::{Commit, CommitOutcome, Expected, FlushReport, StoreError};
 use fulcrum_core::task::TaskOp;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -36,6 +36,7 @@ use crate::work::Prelude;
 use crate::writer::Writer;
 
 use commit::{Receipt, Written};
+use talk::Talk;
 
 /// Starting over more often than this means that something else is wrong.
 const ATTEMPTS_MAX: u32 = 5;
@@ -83,35 +84,27 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     if asks_twice(batch) {
         return Ok(Attempt::Again);
     }
-    // Behind a pooler the end of a statement is not the end of its transaction.
-    if pools.route == Route::Direct && batch.iter().all(|commit| is_plain(commit)) {
-        let mut writer = Writer::take(&pools.commit).await?;
-        return match crate::work::committing(commit::write(writer.connection(), batch)).await {
-            Ok(written) => {
-                writer.rest();
-                match written {
-                    Written::All(receipt) => Ok(all_committed(batch, receipt, Vec::new())),
-                    Written::Nothing => Ok(Attempt::Again),
-                }
+    let plain = batch.iter().all(|commit| is_plain(commit));
+    if let Some(talk) = plain.then(|| Talk::of(batch)).transpose()?.flatten() {
+        return match pools.route {
+            Route::Direct => in_one_call(pools, batch, &talk).await,
+            // Behind a pooler the end of a statement is not the end of its transaction.
+            Route::TransactionPooler => {
+                let mut tx = Prelude::Commit.begin(pool).await?;
+                let Written::All(receipt) = commit::write(&mut tx, batch, &talk).await? else {
+                    tx.rollback().await?;
+                    return Ok(Attempt::Again);
+                };
+                let xid = receipt.xid.clone();
+                conclude(pool, tx, batch, &xid, all_committed(batch, receipt)).await
             }
-            Err(Problem::Sql(error)) => {
-                drop(writer);
-                match unknown::resolve(pool, None, batch, error).await? {
-                    unknown::Fate::Committed => {
-                        let receipt = commit::receipt(pool, batch).await?;
-                        Ok(all_committed(batch, receipt, Vec::new()))
-                    }
-                    unknown::Fate::NotCommitted => Ok(Attempt::Again),
-                }
-            }
-            Err(problem) => Err(problem),
         };
     }
     if batch.iter().any(|commit| commit::hides_a_fence(commit)) {
         return Ok(Attempt::Again);
     }
     let mut tx = Prelude::Commit.begin(pool).await?;
-    let Written::All(receipt) = commit::write(&mut tx, batch).await? else {
+    let Written::All(receipt) = commit::write(&mut tx, batch, &Talk::default()).await? else {
         tx.rollback().await?;
         return Ok(Attempt::Again);
     };
@@ -129,6 +122,35 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     finish(pool, tx, batch, outcomes, receipt).await
 }
 
+/// A batch whose call is its transaction.
+async fn in_one_call(
+    pools: &Pools,
+    batch: &[&Commit],
+    talk: &Talk<'_>,
+) -> Result<Attempt, Problem> {
+    let mut writer = Writer::take(&pools.commit).await?;
+    match crate::work::committing(commit::write(writer.connection(), batch, talk)).await {
+        Ok(written) => {
+            writer.rest();
+            Ok(match written {
+                Written::All(receipt) => Attempt::Done(all_committed(batch, receipt)),
+                Written::Nothing => Attempt::Again,
+            })
+        }
+        Err(Problem::Sql(error)) => {
+            drop(writer);
+            match unknown::resolve(&pools.request, None, batch, error).await? {
+                unknown::Fate::Committed => {
+                    let receipt = commit::receipt(&pools.request, batch).await?;
+                    Ok(Attempt::Done(all_committed(batch, receipt)))
+                }
+                unknown::Fate::NotCommitted => Ok(Attempt::Again),
+            }
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Do two commits answer one request? Only one of them can; which, is for the judge to say.
 fn asks_twice(batch: &[&Commit]) -> bool {
     let mut asked = BTreeMap::new();
@@ -140,32 +162,36 @@ fn asks_twice(batch: &[&Commit]) -> bool {
     })
 }
 
-/// Nothing but what one call writes, and safe to be decided again if its answer is lost: a new run exists by then, and
-/// a report finds its lease gone.
+/// Nothing but what one call writes, and safe to be decided again if its answer is lost: a new run exists by then, a
+/// report finds its lease gone, and mail has been heard of. A signal would be received twice.
 fn is_plain(commit: &Commit) -> bool {
-    let again_is_seen = commit.expected == Expected::New || !commit.fences.is_empty();
+    let again_is_seen = commit.expected == Expected::New
+        || !commit.fences.is_empty()
+        || !commit.consumed.is_empty();
+    let signal = Event::SignalReceived {
+        name: String::new(),
+        payload: None,
+    };
+    let mut kinds = commit.events.iter().map(|event| event.kind);
     let stays = |op: &TaskOp| match op {
         TaskOp::Create(_) | TaskOp::Remove { .. } => false,
         TaskOp::Release { .. } | TaskOp::Park { .. } | TaskOp::Resume { .. } => true,
     };
     again_is_seen
-        && commit.snapshot.is_none()
+        && !kinds.any(|kind| kind == signal.kind())
         && commit.timers.is_empty()
-        && commit.mail.is_empty()
-        && commit.consumed.is_empty()
-        && commit.joins.is_empty()
         && commit.reviews.is_empty()
         && !commit.tasks.iter().any(stays)
         && commit::other_fences(commit).next().is_none()
 }
 
-fn all_committed(batch: &[&Commit], receipt: Receipt, join_mail: Vec<Mail>) -> Attempt {
-    Attempt::Done(FlushReport {
+fn all_committed(batch: &[&Commit], receipt: Receipt) -> FlushReport {
+    FlushReport {
         now: receipt.now,
         outcomes: vec![CommitOutcome::Committed; batch.len()],
-        join_mail,
+        join_mail: receipt.told,
         granted: receipt.granted,
-    })
+    }
 }
 
 /// The winners of the batch.
@@ -190,7 +216,7 @@ async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
             granted: Vec::new(),
         }));
     }
-    let Written::All(receipt) = commit::write(&mut tx, &winners).await? else {
+    let Written::All(receipt) = commit::write(&mut tx, &winners, &Talk::default()).await? else {
         tx.rollback().await?;
         return Ok(Attempt::Again);
     };
@@ -205,22 +231,31 @@ async fn finish(
     outcomes: Vec<CommitOutcome>,
     receipt: Receipt,
 ) -> Result<Attempt, Problem> {
-    snapshots::put(&mut tx, winners).await?;
     tasks::write(&mut tx, winners).await?;
     messages::write_timers(&mut tx, winners).await?;
     messages::write_reviews(&mut tx, winners).await?;
     let join_mail = joins::write(&mut tx, winners).await?;
     messages::write_mail(&mut tx, winners, &join_mail).await?;
-    let committed = crate::work::committing(tx.commit()).await;
     let report = FlushReport {
         now: receipt.now,
         outcomes,
         join_mail,
         granted: receipt.granted,
     };
-    match committed {
+    conclude(pool, tx, winners, &receipt.xid, report).await
+}
+
+/// Commits, and finds out whether it did if the answer is lost.
+async fn conclude(
+    pool: &PgPool,
+    tx: Transaction<'static, Postgres>,
+    winners: &[&Commit],
+    xid: &str,
+    report: FlushReport,
+) -> Result<Attempt, Problem> {
+    match crate::work::committing(tx.commit()).await {
         Ok(()) => Ok(Attempt::Done(report)),
-        Err(error) => match unknown::resolve(pool, Some(&receipt.xid), winners, error).await? {
+        Err(error) => match unknown::resolve(pool, Some(xid), winners, error).await? {
             unknown::Fate::Committed => Ok(Attempt::Done(report)),
             unknown::Fate::NotCommitted => Ok(Attempt::Again),
         },

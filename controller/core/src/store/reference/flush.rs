@@ -6,26 +6,29 @@ use super::{IdempotencyKey, State, StoredRun};
 use crate::decide::command::Mail;
 use crate::ids::RunId;
 use crate::store::commit::{Commit, CommitOutcome, Expected, FlushReport, Snapshot};
-use crate::store::join::JoinBatch;
-use crate::store::ops::{DueTimer, JoinKey, ReviewOp, TimerOp};
+use crate::store::join::{JoinBatch, Teller};
+use crate::store::ops::{DueTimer, JoinKey, JoinOp, ReviewOp, TimerOp};
 use crate::task::Fence;
 
 impl State {
     pub(super) fn flush(&mut self, batch: &[Commit]) -> FlushReport {
         let mut outcomes = Vec::with_capacity(batch.len());
-        let mut join_mail = Vec::new();
+        let mut joins = Vec::new();
         let mut granted = Vec::new();
         let mut changed = BTreeSet::new();
         for commit in batch {
             let outcome = self.judge(commit, &changed);
             if outcome == CommitOutcome::Committed {
                 changed.insert(commit.head.run);
-                join_mail.extend(self.apply(commit.clone()));
+                let teller = Teller::of(commit);
+                joins.extend(commit.joins.iter().map(|op| (teller, op.clone())));
+                self.apply(commit.clone());
                 let hand_offs = commit.hand_offs.iter();
                 granted.extend(hand_offs.filter_map(|hand| self.hand_off(hand)));
             }
             outcomes.push(outcome);
         }
+        let join_mail = self.apply_joins(joins);
         FlushReport {
             now: self.now,
             outcomes,
@@ -81,7 +84,7 @@ impl State {
         })
     }
 
-    fn apply(&mut self, commit: Commit) -> Vec<Mail> {
+    fn apply(&mut self, commit: Commit) {
         let run = commit.head.run;
         if let Some(key) = key_of(&commit) {
             self.keys.insert(key, run);
@@ -137,13 +140,12 @@ impl State {
                 ReviewOp::Escalate { .. } => {}
             }
         }
-        let join_mail = self.apply_joins(run, commit.joins);
         for id in commit.consumed {
             if self.mail.get(&id).is_some_and(|(_, mail)| mail.to == run) {
                 self.mail.remove(&id);
             }
         }
-        for mail in commit.mail.into_iter().chain(join_mail.iter().cloned()) {
+        for mail in commit.mail {
             self.mail.entry(mail.id).or_insert((self.now, mail));
         }
         let snapshot = commit.snapshot.map(|state| Snapshot {
@@ -174,12 +176,11 @@ impl State {
                 self.runs.insert(run, fresh);
             }
         }
-        join_mail
     }
 
-    fn apply_joins(&mut self, by: RunId, ops: Vec<crate::store::ops::JoinOp>) -> Vec<Mail> {
+    fn apply_joins(&mut self, ops: Vec<(Teller, JoinOp)>) -> Vec<Mail> {
         let mut batch = JoinBatch::default();
-        let touched: BTreeSet<JoinKey> = ops.iter().map(|op| op.key().clone()).collect();
+        let touched: BTreeSet<JoinKey> = ops.iter().map(|(_, op)| op.key().clone()).collect();
         for key in touched {
             if let Some((state, items)) = self.joins.get(&key) {
                 batch.states.insert(key.clone(), *state);
@@ -188,8 +189,12 @@ impl State {
                     .extend(items.keys().map(|index| (key.clone(), *index)));
             }
         }
-        for op in ops {
-            batch.apply(by, op);
+        for (teller, op) in ops {
+            batch.apply(teller, op);
+        }
+        let told = batch.announce();
+        for mail in &told {
+            self.mail.entry(mail.id).or_insert((self.now, mail.clone()));
         }
         for key in batch.closed {
             self.joins.remove(&key);
@@ -205,7 +210,7 @@ impl State {
                 items.insert(index, item);
             }
         }
-        batch.mail
+        told
     }
 }
 

@@ -1,9 +1,10 @@
 //! Committing: the rows that a decision changes.
 
 use fulcrum_core::decide::{Decided, Rejection};
-use fulcrum_core::ids::RunId;
+use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{JoinOp, ReviewOp, TimerOp};
+use fulcrum_core::store::join::Teller;
+use fulcrum_core::store::{ReviewOp, TimerOp};
 use fulcrum_core::task::{Fence, TaskOp, TaskState};
 
 use super::{Task, Timer, World};
@@ -79,8 +80,12 @@ impl World {
         for mail in decision.mail {
             self.mail.entry(mail.id).or_insert(mail);
         }
+        let commit = CommitId(MailId::of(run, "commit", self.runs[&run].last_seq).0);
         for op in decision.joins {
-            self.join_op(run, op);
+            self.joins.apply(Teller { run, commit }, op);
+        }
+        for mail in self.joins.announce() {
+            self.mail.entry(mail.id).or_insert(mail);
         }
         for op in decision.reviews {
             match op {
@@ -90,13 +95,6 @@ impl World {
                 ReviewOp::Close { review } => assert!(self.reviews.remove(&review).is_some()),
                 ReviewOp::Escalate { review } => assert!(self.reviews.contains_key(&review)),
             }
-        }
-    }
-
-    fn join_op(&mut self, run: RunId, op: JoinOp) {
-        self.joins.apply(run, op);
-        for mail in std::mem::take(&mut self.joins.mail) {
-            self.mail.entry(mail.id).or_insert(mail);
         }
     }
 

@@ -208,6 +208,20 @@ fn commit() -> impl Strategy<Value = CommitPlan> {
     })
 }
 
+/// A commit of what one call writes: runs of a family that talk.
+fn talker() -> impl Strategy<Value = CommitPlan> {
+    commit().prop_map(|mut plan| {
+        plan.fences.clear();
+        plan.tasks.clear();
+        plan.timers.clear();
+        plan.reviews.clear();
+        if plan.consumed.is_empty() {
+            plan.consumed.push(0);
+        }
+        plan
+    })
+}
+
 fn claim() -> impl Strategy<Value = ClaimPlan> {
     (0..3_u128, prop::collection::vec(0..3_usize, 0..4), 0..4_u32).prop_map(
         |(worker, capabilities, slots)| ClaimPlan {
@@ -222,6 +236,7 @@ fn claim() -> impl Strategy<Value = ClaimPlan> {
 pub(super) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => prop::collection::vec(commit(), 1..5).prop_map(Operation::Flush),
+        6 => prop::collection::vec(talker(), 1..5).prop_map(Operation::Flush),
         3 => (prop::collection::vec(claim(), 1..4), any::<bool>())
             .prop_map(|(requests, expired)| Operation::Claim { requests, expired }),
         2 => prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..5).prop_map(Operation::Heartbeat),
