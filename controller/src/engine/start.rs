@@ -31,8 +31,8 @@ const PLANS_MAX: usize = 1_024;
 const SWEEP_ROWS_MAX: u32 = 256;
 /// Races that one command may lose before it is refused.
 const CONFLICTS_MAX: u8 = 20;
-/// Memory that all lanes together have for parsed payloads: what 100,000 small or some hundred large items take.
-const VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Memory that all lanes together have for parsed payloads, beside some large ones.
+const VALUES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Internal follow-ups that a lane keeps in memory.
 const BACKLOG_ITEMS_MAX: usize = 8_192;
 

@@ -11,11 +11,17 @@ use std::sync::Arc;
 use fulcrum_core::ids::PayloadId;
 use serde_json::Value;
 
+/// Values that take more than an eighth of the room and are held beside it. Two: what a family reads (its root's input)
+/// and what its parent goes through (the list in it).
+const LARGE_MAX: usize = 2;
+
 /// A bounded map of values, evicted in order of last use.
 #[derive(Debug)]
 pub struct Values {
     held: HashMap<PayloadId, Held>,
     order: BTreeMap<u64, PayloadId>,
+    /// The last one was asked for last.
+    large: Vec<(PayloadId, Arc<Value>)>,
     clock: u64,
     bytes: usize,
     bytes_max: usize,
@@ -29,12 +35,13 @@ struct Held {
 }
 
 impl Values {
-    /// Room for values of `bytes_max` bytes of memory together.
+    /// Room for values of `bytes_max` bytes of memory together, and for [`LARGE_MAX`] large ones.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
         Self {
             held: HashMap::new(),
             order: BTreeMap::new(),
+            large: Vec::new(),
             clock: 0,
             bytes: 0,
             bytes_max,
@@ -43,35 +50,40 @@ impl Values {
 
     /// A value, if it is here.
     pub fn get(&mut self, payload: PayloadId) -> Option<Arc<Value>> {
-        let held = self.held.get_mut(&payload)?;
-        self.order.remove(&held.stamp);
-        self.clock += 1;
-        held.stamp = self.clock;
-        self.order.insert(held.stamp, payload);
-        Some(Arc::clone(&held.value))
+        if let Some(held) = self.held.get_mut(&payload) {
+            self.order.remove(&held.stamp);
+            self.clock += 1;
+            held.stamp = self.clock;
+            self.order.insert(held.stamp, payload);
+            return Some(Arc::clone(&held.value));
+        }
+        let place = self.large.iter().position(|(id, _)| *id == payload)?;
+        self.large[place..].rotate_left(1);
+        self.large.last().map(|(_, value)| Arc::clone(value))
     }
 
-    /// Keeps a value and lets go of those that were not asked for the longest. One that would take more than half of
-    /// the room is not kept.
+    /// Keeps a value and lets go of those that were not asked for the longest.
     pub fn put(&mut self, payload: PayloadId, value: Arc<Value>) {
-        if self.held.contains_key(&payload) {
+        if self.get(payload).is_some() {
             return;
         }
         let bytes = size_of::<Held>() + 4 * size_of::<PayloadId>() + weight(&value);
-        if bytes > self.bytes_max / 2 {
+        if bytes > self.bytes_max / 8 {
+            self.large.push((payload, value));
+            if self.large.len() > LARGE_MAX {
+                self.large.remove(0);
+            }
             return;
         }
         self.clock += 1;
         let stamp = self.clock;
         self.order.insert(stamp, payload);
-        self.held.insert(
-            payload,
-            Held {
-                value,
-                bytes,
-                stamp,
-            },
-        );
+        let held = Held {
+            value,
+            bytes,
+            stamp,
+        };
+        self.held.insert(payload, held);
         self.bytes += bytes;
         while self.bytes > self.bytes_max {
             let Some((_, oldest)) = self.order.pop_first() else {
@@ -83,7 +95,18 @@ impl Values {
         }
     }
 
-    /// Bytes of memory that the values take, near enough.
+    /// Lets go of a value that nobody will ask for again.
+    pub fn forget(&mut self, payload: PayloadId) {
+        match self.held.remove(&payload) {
+            Some(gone) => {
+                self.order.remove(&gone.stamp);
+                self.bytes -= gone.bytes;
+            }
+            None => self.large.retain(|(id, _)| *id != payload),
+        }
+    }
+
+    /// Bytes of memory that the values take, near enough; large ones do not count.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -117,32 +140,38 @@ mod tests {
     #[test]
     fn what_was_not_asked_for_the_longest_leaves_first_and_the_bytes_stay_bounded() {
         let text = "x".repeat(1_000);
-        let mut values = Values::new(4_000);
-        for n in 0..3 {
+        let mut values = Values::new(10_000);
+        for n in 0..8 {
             values.put(id(n), Arc::new(json!(text)));
         }
         assert!(values.get(id(0)).is_some());
-        values.put(id(3), Arc::new(json!(text)));
-        let held: Vec<bool> = (0..4).map(|n| values.get(id(n)).is_some()).collect();
-        assert_eq!(held, [true, false, true, true]);
-        assert!(values.bytes() <= 4_000, "{}", values.bytes());
+        values.put(id(8), Arc::new(json!(text)));
+        let held: Vec<bool> = (0..3).map(|n| values.get(id(n)).is_some()).collect();
+        assert_eq!(held, [true, false, true]);
+        assert!(values.bytes() <= 10_000, "{}", values.bytes());
     }
 
     #[test]
-    fn one_value_does_not_drive_out_all_others() {
-        let mut values = Values::new(4_000);
+    fn large_values_do_not_drive_out_small_ones_and_two_of_them_stay() {
+        let mut values = Values::new(10_000);
         values.put(id(0), Arc::new(json!("small")));
-        values.put(id(1), Arc::new(json!("x".repeat(3_000))));
-        assert!(values.get(id(0)).is_some());
+        for n in 1..4 {
+            values.put(id(n), Arc::new(json!("x".repeat(9_000))));
+            assert!(values.get(id(1)).is_some(), "it is asked for all the time");
+        }
+        let held: Vec<bool> = (0..4).map(|n| values.get(id(n)).is_some()).collect();
+        assert_eq!(held, [true, true, false, true]);
+        values.forget(id(1));
         assert!(values.get(id(1)).is_none());
     }
 
     #[test]
-    fn a_value_that_is_put_twice_counts_once() {
-        let mut values = Values::new(4_000);
+    fn what_is_put_twice_and_forgotten_leaves_nothing_behind() {
+        let mut values = Values::new(10_000);
         values.put(id(0), Arc::new(json!([1, 2, 3])));
-        let once = values.bytes();
         values.put(id(0), Arc::new(json!([1, 2, 3])));
-        assert_eq!(values.bytes(), once);
+        values.forget(id(0));
+        values.forget(id(0));
+        assert_eq!((values.bytes(), values.get(id(0))), (0, None));
     }
 }

@@ -382,6 +382,13 @@ impl Work {
             }));
         }
         if head.status.is_closed() {
+            // What a root read was its family's, and that is closed or about to be.
+            if head.parent.is_none() {
+                let input = self.state.as_ref().and_then(|run| run.origin.input);
+                let read = self.inputs.payloads.keys().copied();
+                read.chain(input.map(|input| input.id))
+                    .for_each(|payload| values.forget(payload));
+            }
             return None;
         }
         let mut payloads: BTreeSet<PayloadId> = self.inputs.payloads.into_keys().collect();
