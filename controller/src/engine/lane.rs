@@ -1,10 +1,10 @@
 //! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fulcrum_core::decide::command::{Mail, MailBody};
+use fulcrum_core::decide::command::Mail;
 use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::backlog::{Backlog, is_start};
 use super::cache::{CachedRun, RunCache};
 use super::catalog::{Catalog, Source};
 use super::dispatch::hall::Hall;
@@ -71,7 +72,7 @@ pub struct Lane<S, C> {
     options: LaneOptions,
     cache: RunCache,
     values: Values,
-    backlog: VecDeque<Item>,
+    backlog: Backlog,
 }
 
 impl<S: Store, C: Source> Lane<S, C> {
@@ -88,6 +89,7 @@ impl<S: Store, C: Source> Lane<S, C> {
     ) -> Self {
         let cache = RunCache::new(options.cached_runs_max);
         let values = Values::new(options.values_bytes_max);
+        let backlog = Backlog::new(options.backlog_items_max);
         Self {
             store,
             catalog,
@@ -98,7 +100,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             options,
             cache,
             values,
-            backlog: VecDeque::new(),
+            backlog,
         }
     }
 
@@ -110,7 +112,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                 tokio::select! {
                     biased;
                     item = queue.recv() => match item {
-                        Some(item) => self.backlog.push_back(item),
+                        Some(item) => self.backlog.push(item),
                         None => return,
                     },
                     () = stop.cancelled(), if !queue.is_closed() => {
@@ -119,18 +121,13 @@ impl<S: Store, C: Source> Lane<S, C> {
                     }
                 }
             }
-            while self.backlog.len() < self.options.batch_commands_max {
-                match queue.try_recv() {
-                    Ok(item) => self.backlog.push_back(item),
-                    Err(_) => break,
-                }
-            }
             if stop.is_cancelled() {
                 queue.close();
-                self.backlog.retain(|item| item.reply.is_some());
+                self.backlog.keep_awaited();
             }
-            let count = self.backlog.len().min(self.options.batch_commands_max);
-            let batch: Vec<Item> = self.backlog.drain(..count).collect();
+            let batch = self
+                .backlog
+                .batch(&mut queue, self.options.batch_commands_max);
             // A panic must not end the lane: whoever waited is told to call again, and what was cached is read again.
             if AssertUnwindSafe(self.process(batch))
                 .catch_unwind()
@@ -163,7 +160,9 @@ impl<S: Store, C: Source> Lane<S, C> {
         let mut committing = Vec::new();
         let mut discard: Vec<MailId> = Vec::new();
         for (run, mut work) in works {
-            self.backlog.extend(work.leftovers());
+            work.leftovers()
+                .into_iter()
+                .for_each(|item| self.backlog.push(item));
             let commit = match work.outcome() {
                 Some(outcome) => match commit_id(&self.options.entropy) {
                     Ok(id) => outcome.merged.commit(
@@ -219,7 +218,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                     cached.insert(*run, found);
                 }
                 // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
-                None if items[0].conflicts == 0 && starts(&items[0].command.kind) => {}
+                None if items[0].conflicts == 0 && is_start(&items[0].command.kind) => {}
                 None => missing.push(*run),
             }
         }
@@ -463,7 +462,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             self.reassertion.open();
         }
         for mail in report.join_mail {
-            self.follow_up(&mail);
+            self.backlog.offer(&mail);
         }
         (report.outcomes, report.granted)
     }
@@ -478,7 +477,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             None => work.snapshot_seq(),
         };
         for mail in &commit.mail {
-            self.follow_up(mail);
+            self.backlog.offer(mail);
         }
         let closed = head.status.is_closed();
         self.hub.publish(
@@ -500,13 +499,6 @@ impl<S: Store, C: Source> Lane<S, C> {
         discard
     }
 
-    fn follow_up(&mut self, mail: &Mail) {
-        if self.backlog.len() < self.options.backlog_items_max {
-            self.backlog
-                .push_back(Item::internal(deliver(mail), mail.root));
-        }
-    }
-
     /// Puts commands that lost a race back in line; they are decided on what is loaded next.
     fn again(&mut self, items: Vec<Item>) {
         for mut item in items.into_iter().rev() {
@@ -515,7 +507,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                 let run = item.command.run;
                 item.answer(Err(LaneError::Contended(run)));
             } else {
-                self.backlog.push_front(item);
+                self.backlog.push_first(item);
             }
         }
     }
@@ -524,24 +516,6 @@ impl<S: Store, C: Source> Lane<S, C> {
         if let Some(cached) = cached {
             self.cache.put(run, cached);
         }
-    }
-}
-
-/// Does the command bring its run into being?
-fn starts(kind: &CommandKind) -> bool {
-    match kind {
-        CommandKind::Start(_) => true,
-        CommandKind::Mail { body, .. } => match body {
-            MailBody::Start(_) => true,
-            MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue => false,
-        },
-        CommandKind::Report(_)
-        | CommandKind::AppendJournal(_)
-        | CommandKind::TaskDue(_)
-        | CommandKind::TimerFired { .. }
-        | CommandKind::Signal { .. }
-        | CommandKind::DecideReview(_)
-        | CommandKind::Cancel { .. } => false,
     }
 }
 

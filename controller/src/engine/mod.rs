@@ -10,6 +10,7 @@
 //! may run these loops on one database, because every commit checks the run's version and the task's lease.
 
 pub mod assemble;
+mod backlog;
 pub mod beating;
 pub mod cache;
 pub mod catalog;

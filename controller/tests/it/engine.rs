@@ -65,8 +65,8 @@ impl Source for Table {
 /// Bytes of one answer to a worker, where a test does not say otherwise.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
-pub(crate) struct World {
-    pub(crate) engine: Arc<Engine<ReferenceStore, Table>>,
+pub(crate) struct World<S = ReferenceStore> {
+    pub(crate) engine: Arc<Engine<S, Table>>,
     tasks: Tasks,
     newest: BTreeMap<String, DefinitionHash>,
 }
@@ -77,18 +77,23 @@ pub(crate) fn world(sources: &[&str]) -> World {
 
 /// A controller whose answers to workers have room for so many bytes.
 pub(crate) fn world_with(sources: &[&str], answer_bytes_max: u64) -> World {
+    controller(living_store(), sources, answer_bytes_max)
+}
+
+/// A store whose clock moves.
+pub(crate) fn living_store() -> Arc<ReferenceStore> {
     let store = Arc::new(ReferenceStore::new(BIRTH));
     // The reference store's clock stands still unless it is moved.
     tokio::spawn(keep_time(Arc::clone(&store)));
-    controller(store, sources, answer_bytes_max)
+    store
 }
 
 /// Another controller on the same database.
-fn world_on(store: Arc<ReferenceStore>, sources: &[&str]) -> World {
+pub(crate) fn world_on<S: Store>(store: Arc<S>, sources: &[&str]) -> World<S> {
     controller(store, sources, ANSWER_BYTES_MAX)
 }
 
-fn controller(store: Arc<ReferenceStore>, sources: &[&str], answer_bytes_max: u64) -> World {
+fn controller<S: Store>(store: Arc<S>, sources: &[&str], answer_bytes_max: u64) -> World<S> {
     let limits = Limits::default();
     let mut table = Table {
         definitions: BTreeMap::new(),
@@ -165,7 +170,7 @@ async fn keep_time(store: Arc<ReferenceStore>) {
     }
 }
 
-impl World {
+impl<S: Store> World<S> {
     pub(crate) async fn start(
         &self,
         workflow: &str,

@@ -4,6 +4,7 @@ mod answers;
 mod cancelling;
 mod database;
 mod engine;
+mod fan_out;
 mod harness;
 mod health;
 mod installation;
