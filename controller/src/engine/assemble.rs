@@ -6,7 +6,7 @@ use fulcrum_core::ids::{CommitId, PayloadId, TaskId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::run::Run;
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{Commit, Expected, RequestRecord, RunHead, StoredEvent};
+use fulcrum_core::store::{Commit, Expected, RequestRecord, RunHead, SnapshotMark, StoredEvent};
 use fulcrum_core::time::Timestamp;
 
 use super::item::PendingRequest;
@@ -64,14 +64,13 @@ impl Merged {
             .find(|new| new.reference.id == id)
     }
 
-    /// The commit: `run` is the state after all decisions, `before` the row they were made on and the `seq` of its
-    /// newest snapshot.
+    /// The commit: `run` is the state after all decisions, `before` the row they were made on and its newest snapshot.
     #[must_use]
     pub fn commit(
         &self,
         id: CommitId,
         run: &Run,
-        before: Option<(&RunHead, u64)>,
+        before: Option<(&RunHead, SnapshotMark)>,
         snapshot_every_events: u64,
     ) -> Commit {
         let decision = &self.decision;
@@ -82,9 +81,10 @@ impl Merged {
             event
         });
         let events: Vec<StoredEvent> = events.collect();
-        let snapshot_seq = before.map_or(0, |(_, seq)| seq);
-        let snapshot =
-            (run.last_seq - snapshot_seq >= snapshot_every_events).then(|| run.to_bytes());
+        let mark = before.map_or_else(SnapshotMark::default, |(_, mark)| mark);
+        let snapshot = mark
+            .is_behind(run.last_seq, snapshot_every_events)
+            .then(|| run.to_bytes());
         Commit {
             id,
             expected: before.map_or(Expected::New, |(head, _)| Expected::Version(head.version)),

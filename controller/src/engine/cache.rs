@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fulcrum_core::definition::plan::Plan;
 use fulcrum_core::ids::{PayloadId, RunId};
 use fulcrum_core::run::Run;
-use fulcrum_core::store::RunHead;
+use fulcrum_core::store::{RunHead, SnapshotMark};
 
 /// A run as of its last known commit.
 #[derive(Debug, Clone)]
@@ -17,8 +17,8 @@ pub struct CachedRun {
     pub head: RunHead,
     /// Its plan.
     pub plan: Arc<Plan>,
-    /// `seq` of the newest snapshot.
-    pub snapshot_seq: u64,
+    /// Its newest snapshot.
+    pub snapshot: SnapshotMark,
     /// Payloads that decisions of this run have asked for or made. Their values are with the lane, while they are.
     pub payloads: BTreeSet<PayloadId>,
 }

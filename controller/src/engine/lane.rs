@@ -11,7 +11,8 @@ use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::PayloadRef;
 use fulcrum_core::store::{
-    Commit, CommitOutcome, FlushReport, Folded, GrantedTask, JoinKey, Store, StoreError,
+    Commit, CommitOutcome, FlushReport, Folded, GrantedTask, JoinKey, SnapshotMark, Store,
+    StoreError,
 };
 use fulcrum_core::time::Millis;
 use futures_util::FutureExt;
@@ -269,7 +270,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                 Ok(Folded {
                     run,
                     head,
-                    snapshot_seq,
+                    snapshot,
                 }) => match self.catalog.plan(run.origin.definition).await? {
                     Ok(plan) => {
                         let payloads = BTreeSet::new();
@@ -279,7 +280,7 @@ impl<S: Store, C: Source> Lane<S, C> {
                                 run: Arc::new(run),
                                 head,
                                 plan,
-                                snapshot_seq,
+                                snapshot,
                                 payloads,
                             },
                         ));
@@ -472,9 +473,12 @@ impl<S: Store, C: Source> Lane<S, C> {
         let head = &commit.head;
         let run = head.run;
         hand_off::announce(&self.hall, commit, self.clock.now());
-        let snapshot_seq = match &commit.snapshot {
-            Some(_) => head.last_seq,
-            None => work.snapshot_seq(),
+        let snapshot = match &commit.snapshot {
+            Some(state) => SnapshotMark {
+                seq: head.last_seq,
+                bytes: state.len() as u64,
+            },
+            None => work.snapshot(),
         };
         for mail in &commit.mail {
             self.backlog.offer(mail);
@@ -494,7 +498,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         );
         // The version was what the decisions were made on, so the refusals beside them stand too.
         let discard = work.refuse();
-        let cached = work.settle(head.clone(), snapshot_seq, &mut self.values);
+        let cached = work.settle(head.clone(), snapshot, &mut self.values);
         self.keep(run, cached);
         discard
     }

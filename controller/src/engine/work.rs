@@ -11,7 +11,7 @@ use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, T
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{Commit, RunHead, StoreError};
+use fulcrum_core::store::{Commit, RunHead, SnapshotMark, StoreError};
 use fulcrum_core::task::Lease;
 use fulcrum_core::time::Timestamp;
 
@@ -43,7 +43,7 @@ pub struct Work {
     /// The run.
     pub run: RunId,
     knowledge: Knowledge,
-    base: Option<(RunHead, u64)>,
+    base: Option<(RunHead, SnapshotMark)>,
     state: Option<Arc<Run>>,
     plan: Option<Arc<Plan>>,
     inputs: Inputs,
@@ -62,8 +62,8 @@ pub struct Outcome<'w> {
     pub merged: &'w Merged,
     /// The run after them.
     pub run: &'w Run,
-    /// The row they were made on, and the `seq` of its newest snapshot; `None` for a new run.
-    pub before: Option<(&'w RunHead, u64)>,
+    /// The row they were made on, and its newest snapshot; `None` for a new run.
+    pub before: Option<(&'w RunHead, SnapshotMark)>,
 }
 
 /// What a work wants before it can go on.
@@ -103,7 +103,7 @@ impl Work {
                 let held = cached.payloads.into_iter();
                 inputs.payloads = held.filter_map(|id| Some((id, values.get(id)?))).collect();
                 (
-                    Some((cached.head, cached.snapshot_seq)),
+                    Some((cached.head, cached.snapshot)),
                     Some(cached.run),
                     Some(cached.plan),
                 )
@@ -301,7 +301,7 @@ impl Work {
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome<'_>> {
         let run = self.state.as_deref()?;
-        let before = self.base.as_ref().map(|(head, seq)| (head, *seq));
+        let before = self.base.as_ref().map(|(head, mark)| (head, *mark));
         let merged = &self.merged;
         (!self.decided.is_empty()).then_some(Outcome {
             merged,
@@ -310,10 +310,12 @@ impl Work {
         })
     }
 
-    /// `seq` of the newest snapshot before this batch; 0 if there is none.
+    /// The newest snapshot before this batch.
     #[must_use]
-    pub fn snapshot_seq(&self) -> u64 {
-        self.base.as_ref().map_or(0, |(_, seq)| *seq)
+    pub fn snapshot(&self) -> SnapshotMark {
+        self.base
+            .as_ref()
+            .map_or_else(SnapshotMark::default, |(_, mark)| *mark)
     }
 
     /// The root of the run's family.
@@ -372,7 +374,7 @@ impl Work {
     pub fn settle(
         self,
         head: RunHead,
-        snapshot_seq: u64,
+        snapshot: SnapshotMark,
         values: &mut Values,
     ) -> Option<CachedRun> {
         for (item, answer) in self.decided {
@@ -402,7 +404,7 @@ impl Work {
             run: self.state?,
             head,
             plan: self.plan?,
-            snapshot_seq,
+            snapshot,
             payloads,
         })
     }
@@ -410,14 +412,14 @@ impl Work {
     /// Nothing was committed: gives back the run unchanged.
     #[must_use]
     pub fn unchanged(self) -> Option<CachedRun> {
-        let (head, snapshot_seq) = self.base?;
+        let (head, snapshot) = self.base?;
         let mut payloads = self.inputs.payloads.into_keys().collect();
         forget_many(&mut payloads);
         Some(CachedRun {
             run: self.state?,
             head,
             plan: self.plan?,
-            snapshot_seq,
+            snapshot,
             payloads,
         })
     }

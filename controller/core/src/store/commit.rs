@@ -268,6 +268,28 @@ pub struct LoadedRun {
     pub commit: CommitId,
 }
 
+/// What is remembered of a run's newest snapshot; all zero if it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SnapshotMark {
+    /// The last event folded in.
+    pub seq: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// About what a stored event takes.
+const EVENT_BYTES: u64 = 256;
+
+impl SnapshotMark {
+    /// Is it time for another one? Not before `every_events` more, and not before the events since take as much as the
+    /// snapshot did: a state that grows with its run would otherwise be written whole again and again, and all its
+    /// snapshots together would take the square of its size.
+    #[must_use]
+    pub fn is_behind(self, last_seq: u64, every_events: u64) -> bool {
+        last_seq.saturating_sub(self.seq) >= every_events.max(self.bytes / EVENT_BYTES)
+    }
+}
+
 /// A stored fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -277,4 +299,30 @@ pub struct Snapshot {
     pub chain: ChainHash,
     /// `Run` in postcard.
     pub state: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_snapshots_of_a_run_take_about_as_much_as_its_events() {
+        let (mut mark, mut written) = (SnapshotMark::default(), 0);
+        for seq in 1..=20_000 {
+            if mark.is_behind(seq, 32) {
+                // A state that grows as fast as its timeline.
+                mark = SnapshotMark {
+                    seq,
+                    bytes: seq * EVENT_BYTES,
+                };
+                written += mark.bytes;
+            }
+        }
+        assert!(written < 2 * 20_000 * EVENT_BYTES, "{written}");
+        let small = SnapshotMark {
+            seq: 100,
+            bytes: 500,
+        };
+        assert!(!small.is_behind(131, 32) && small.is_behind(132, 32));
+    }
 }

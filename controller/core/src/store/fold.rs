@@ -5,7 +5,7 @@
 use crate::event::ChainHash;
 use crate::ids::RunId;
 use crate::run::Run;
-use crate::store::commit::{LoadedRun, RunHead, Unreadable};
+use crate::store::commit::{LoadedRun, RunHead, SnapshotMark, Unreadable};
 use crate::store::{Since, StoreError};
 
 /// A run with its row, ready for decisions.
@@ -15,8 +15,8 @@ pub struct Folded {
     pub run: Run,
     /// The row.
     pub head: RunHead,
-    /// `seq` of the newest snapshot; 0 without one.
-    pub snapshot_seq: u64,
+    /// Its newest snapshot.
+    pub snapshot: SnapshotMark,
 }
 
 /// Why a loaded run gives no state.
@@ -36,14 +36,18 @@ impl LoadedRun {
     /// [`StoreError::Newer`] if the bytes are sound but of a kind that this version does not know.
     pub fn fold(self) -> Result<Folded, Unfolded> {
         let id = self.head.run;
-        let (mut run, mut chain, snapshot_seq) = match self.snapshot {
+        let (mut run, mut chain, mark) = match self.snapshot {
             Some(snapshot) => {
                 let Ok(run) = Run::from_bytes(&snapshot.state) else {
                     return Err(Unfolded::ForeignSnapshot);
                 };
-                (Some(run), snapshot.chain, snapshot.seq)
+                let mark = SnapshotMark {
+                    seq: snapshot.seq,
+                    bytes: snapshot.state.len() as u64,
+                };
+                (Some(run), snapshot.chain, mark)
             }
-            None => (None, ChainHash::default(), 0),
+            None => (None, ChainHash::default(), SnapshotMark::default()),
         };
         for event in &self.events {
             let envelope = event
@@ -76,7 +80,7 @@ impl LoadedRun {
         Ok(Folded {
             run,
             head: self.head,
-            snapshot_seq,
+            snapshot: mark,
         })
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use commit::{
     Commit, CommitOutcome, Expected, FlushReport, LoadedRun, RequestRecord, RunHead, RunStatus,
-    StoredEvent, Unreadable,
+    SnapshotMark, StoredEvent, Unreadable,
 };
 pub use fold::{Folded, Unfolded};
 pub use ops::{
