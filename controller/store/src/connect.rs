@@ -125,6 +125,8 @@ fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions, ConnectEr
             ("tcp_keepalives_count", "3"),
             ("tcp_user_timeout", "30000"),
             ("idle_in_transaction_session_timeout", "60000"),
+            // Compiling a statement costs more than any of ours takes.
+            ("jit", "off"),
         ]),
         // A pooler passes on only parameters that it knows.
         Route::TransactionPooler => named.statement_cache_capacity(0).extra_float_digits(None),

@@ -147,7 +147,7 @@ impl Postgres {
     /// Starts the server (again) and waits until it answers.
     pub fn up(&self) -> anyhow::Result<()> {
         let mut options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={} -c max_connections=100",
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={} -c max_connections=100 -c jit=off",
             self.port,
             text(self.home.path())?
         );
