@@ -15,6 +15,7 @@ use fulcrum_core::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
 
+use crate::bus::EarsOptions;
 use crate::continuity::{Position, Watermark};
 use crate::options::{Durability, PoolSizes, Route, StoreOptions};
 use crate::problem::Problem;
@@ -36,17 +37,12 @@ pub(crate) struct Pools {
     pub(crate) commit: PgPool,
     pub(crate) request: PgPool,
     pub(crate) report: PgPool,
+    /// One connection for what goes on all the time: the tick.
+    pub(crate) watch: PgPool,
+    /// How to listen, where that is possible.
+    pub(crate) ears: Option<EarsOptions>,
     pub(crate) route: Route,
     pub(crate) watermark: Watermark,
-}
-
-/// When connections of a pool are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// When they are opened, taken after a pause, and given back.
-    Always,
-    /// Not when they are given back: their users close those that may not be idle.
-    BeforeUse,
 }
 
 /// Why the database cannot be used.
@@ -83,15 +79,31 @@ impl Pools {
         }
         let connect = connect_options(options)?;
         let watermark = Watermark::default();
-        let pool = |size: u32, look: Look| {
-            let (timeout, route) = (options.acquire_timeout, options.route);
-            pool_options(size, timeout, route, look, &watermark).connect_lazy_with(connect.clone())
+        let ears = match options.route {
+            Route::Direct => Some(EarsOptions {
+                pool: pool_options(
+                    1,
+                    options.acquire_timeout,
+                    options.route,
+                    Purpose::Watch,
+                    &watermark,
+                ),
+                connect: connect.clone(),
+            }),
+            Route::TransactionPooler => None,
+        };
+        let pool = |size: u32, purpose: Purpose| {
+            let (patience, route) = (options.acquire_timeout, options.route);
+            pool_options(size, patience, route, purpose, &watermark)
+                .connect_lazy_with(connect.clone())
         };
         let pools = Self {
-            control: pool(options.pools.control, Look::Always),
-            commit: pool(options.pools.commit, Look::BeforeUse),
-            request: pool(options.pools.request, Look::Always),
-            report: pool(options.pools.report, Look::Always),
+            control: pool(options.pools.control, Purpose::Work),
+            commit: pool(options.pools.commit, Purpose::Commit),
+            request: pool(options.pools.request, Purpose::Work),
+            report: pool(options.pools.report, Purpose::Work),
+            watch: pool(1, Purpose::Watch),
+            ears,
             route: options.route,
             watermark,
         };
@@ -104,6 +116,7 @@ impl Pools {
         self.commit.close().await;
         self.request.close().await;
         self.report.close().await;
+        self.watch.close().await;
         self.control.close().await;
     }
 }
@@ -133,11 +146,22 @@ fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions, ConnectEr
     })
 }
 
+/// What the connections of a pool are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Units of work: each is a transaction, and its connection is looked at when it comes back.
+    Work,
+    /// Commits of one statement. Whoever meets an error, or is cut off, closes the connection.
+    Commit,
+    /// Statements that commit by themselves, all the time. Whoever meets an error closes the connection.
+    Watch,
+}
+
 fn pool_options(
     size: u32,
     acquire_timeout: Duration,
     route: Route,
-    look: Look,
+    purpose: Purpose,
     watermark: &Watermark,
 ) -> PgPoolOptions {
     let watermark = watermark.clone();
@@ -150,7 +174,8 @@ fn pool_options(
             let watermark = watermark.clone();
             Box::pin(async move {
                 in_time(greet(connection, &watermark)).await?;
-                open_checkout(connection, route).await
+                in_time(prepare(connection, route, purpose)).await?;
+                open_checkout(connection, route, purpose).await
             })
         })
         .before_acquire(move |connection, meta| {
@@ -160,16 +185,16 @@ fn pool_options(
                 if meta.idle_for >= IDLE_BEFORE_LOOK {
                     in_time(connection.ping()).await?;
                 }
-                in_time(open_checkout(connection, route)).await?;
+                in_time(open_checkout(connection, route, purpose)).await?;
                 Ok(true)
             })
         })
         .after_release(move |connection, _| {
             Box::pin(async move {
                 in_time(close_checkout(connection, route)).await?;
-                match look {
-                    Look::Always => in_time(is_fit(connection)).await,
-                    Look::BeforeUse => Ok(true),
+                match purpose {
+                    Purpose::Work => in_time(is_fit(connection)).await,
+                    Purpose::Commit | Purpose::Watch => Ok(true),
                 }
             })
         })
@@ -215,13 +240,39 @@ pub(crate) async fn observe(
     }
 }
 
+/// What holds as long as the connection, where it is ours alone.
+async fn prepare(
+    connection: &mut PgConnection,
+    route: Route,
+    purpose: Purpose,
+) -> Result<(), sqlx::Error> {
+    match (route, purpose) {
+        (Route::Direct, Purpose::Watch) => {
+            let settings = sqlx::raw_sql(include_str!("../queries/connect/watch.sql"));
+            connection.execute(settings).await.map(drop)
+        }
+        (Route::Direct, Purpose::Work | Purpose::Commit) | (Route::TransactionPooler, _) => Ok(()),
+    }
+}
+
 /// Behind a pooler: a transaction for this checkout, with no statement names from others in it.
-async fn open_checkout(connection: &mut PgConnection, route: Route) -> Result<(), sqlx::Error> {
+async fn open_checkout(
+    connection: &mut PgConnection,
+    route: Route,
+    purpose: Purpose,
+) -> Result<(), sqlx::Error> {
     match route {
         Route::Direct => Ok(()),
         Route::TransactionPooler => {
             let open = sqlx::raw_sql(include_str!("../queries/connect/open_checkout.sql"));
-            connection.execute(open).await.map(drop)
+            connection.execute(open).await?;
+            match purpose {
+                Purpose::Work | Purpose::Commit => Ok(()),
+                Purpose::Watch => {
+                    let settings = include_str!("../queries/connect/watch_in_checkout.sql");
+                    connection.execute(sqlx::raw_sql(settings)).await.map(drop)
+                }
+            }
         }
     }
 }
@@ -309,7 +360,7 @@ mod tests {
             1,
             Duration::from_secs(5),
             Route::Direct,
-            Look::Always,
+            Purpose::Work,
             &Watermark::default(),
         )
         .connect(&url)

@@ -186,6 +186,12 @@ impl Watermark {
         self.lock().breaks
     }
 
+    /// Are there breaks that have not been written down yet?
+    #[must_use]
+    pub fn has_unrecorded(&self) -> bool {
+        !self.lock().unrecorded.is_empty()
+    }
+
     /// Breaks that have not been written down yet; the caller does so now.
     #[must_use]
     pub fn take_unrecorded(&self) -> Vec<Break> {

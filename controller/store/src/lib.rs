@@ -3,7 +3,7 @@
 //! The only crate that speaks SQL. [`PgStore`] implements the core's `Store` (commit, load, lease, due) and offers the
 //! rest by topic: [`catalog`] (namespaces, definitions, contracts), [`identity`] (who may talk to the controller),
 //! [`views`] (listings for people), [`upkeep`] (partitions and retention), [`versions`] (builds side by side),
-//! [`continuity`] (commits lost at a failover), [`examine`] (the state of the database, for the doctor).
+//! [`continuity`] (commits lost at a failover), [`bus`] (news between controllers), [`examine`] (the state of the database, for the doctor).
 //!
 //! What holds everywhere:
 //! - Every unit of work is one short transaction in a task of its own ([`work`]); a caller that goes away leaves
@@ -13,6 +13,7 @@
 //!   database to build. Their number does not grow with the size of a batch.
 //! - Rows stop here: nothing of sqlx appears in a public signature.
 
+pub mod bus;
 pub mod catalog;
 mod column;
 mod connect;
@@ -28,6 +29,7 @@ mod options;
 mod partitions;
 mod pg;
 mod problem;
+mod tick;
 pub mod upkeep;
 pub mod versions;
 pub mod views;

@@ -17,8 +17,8 @@ pub struct StoreOptions {
     pub acquire_timeout: Duration,
 }
 
-/// Connections per purpose, so that heavy reading never starves the leases. Their sum is at most
-/// [`PoolSizes::CONNECTIONS_MAX`].
+/// Connections per purpose, so that heavy reading never starves the leases. Their sum, with [`PoolSizes::WATCH`], is at
+/// most [`PoolSizes::CONNECTIONS_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSizes {
     /// Leases, heartbeats, due rows.
@@ -54,6 +54,8 @@ pub enum Durability {
 impl PoolSizes {
     /// The most connections one controller may hold.
     pub const CONNECTIONS_MAX: u32 = 20;
+    /// Connections besides the pools, for what goes on all the time: one asks, one listens.
+    pub const WATCH: u32 = 2;
 
     /// All connections together.
     #[must_use]
@@ -62,6 +64,7 @@ impl PoolSizes {
             .saturating_add(self.commit)
             .saturating_add(self.request)
             .saturating_add(self.report)
+            .saturating_add(Self::WATCH)
     }
 }
 

@@ -8,8 +8,8 @@ use fulcrum_core::ids::{MailId, NamespaceId, RunId, TimerId};
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, Loaded,
-    RequestRecord, RunHead, Since, Store, StoreError, Sweep, SweepKey,
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, Found, GrantedTask, JoinKey,
+    Loaded, RequestRecord, RunHead, Since, Sought, Store, StoreError, Sweep, SweepKey,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -18,7 +18,7 @@ use crate::connect::{ConnectError, Pools};
 use crate::migrate::{self, MigrateError};
 use crate::options::StoreOptions;
 use crate::work::unit;
-use crate::{due, flush, lease, load};
+use crate::{due, flush, lease, load, tick};
 
 /// Fulcrum's state in one Postgres database. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -143,6 +143,12 @@ impl Store for PgStore {
     ) -> Result<Option<RequestRecord>, StoreError> {
         let (pool, request) = (self.pools.request.clone(), request.clone());
         unit(async move { load::request(&pool, namespace, &request).await }).await
+    }
+
+    async fn tick(&self, sought: &Sought) -> Result<Found, StoreError> {
+        let (pool, watermark) = (self.pools.watch.clone(), self.watermark());
+        let sought = sought.clone();
+        unit(async move { tick::tick(&pool, &watermark, &sought).await }).await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

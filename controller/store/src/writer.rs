@@ -1,5 +1,5 @@
-//! The connections that plain batches are committed on: few, so that their server processes stay warm, and never in a
-//! transaction, so that nothing needs to be asked of them when they come back.
+//! The connections that plain batches are committed on, and that of the tick: few, so that their server processes stay
+//! warm, and never in a transaction, so that nothing needs to be asked of them when they come back.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};

@@ -11,8 +11,8 @@ use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, Loaded,
-    RequestRecord, RunHead, RunStatus, Since, Store, StoreError, Sweep, SweepKey,
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, Found, GrantedTask, JoinKey,
+    Loaded, RequestRecord, RunHead, RunStatus, Since, Sought, Store, StoreError, Sweep, SweepKey,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -148,6 +148,10 @@ impl Store for Counted {
         request: &RequestKey,
     ) -> Result<Option<RequestRecord>, StoreError> {
         self.inner.request(namespace, request).await
+    }
+
+    async fn tick(&self, sought: &Sought) -> Result<Found, StoreError> {
+        self.inner.tick(sought).await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

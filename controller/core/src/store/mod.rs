@@ -13,6 +13,7 @@ pub mod join;
 pub mod ops;
 pub mod reference;
 pub mod sweep;
+pub mod tick;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use ops::{
 };
 
 pub use sweep::{Sweep, SweepKey, UnreadableRow};
+pub use tick::{Attendance, Found, LineKey, Revisions, Sought};
 
 use crate::decide::JoinOutputs;
 use crate::decide::command::Mail;
@@ -172,6 +174,9 @@ pub trait Store: Send + Sync + 'static {
         namespace: NamespaceId,
         request: &commit::RequestKey,
     ) -> impl Future<Output = Result<Option<RequestRecord>, StoreError>> + Send;
+
+    /// Everything that a controller has to know without being told, in one cheap look.
+    fn tick(&self, sought: &Sought) -> impl Future<Output = Result<Found, StoreError>> + Send;
 
     /// Now, by the database's clock.
     fn now(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;

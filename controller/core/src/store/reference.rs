@@ -6,6 +6,7 @@
 mod flush;
 pub mod looking;
 mod tasks;
+mod tick;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,7 @@ use crate::store::join::JoinState;
 use crate::store::ops::{
     Beat, BeatOutcome, ClaimRequest, DueTimer, GrantedTask, JoinKey, ReviewRow, nonce_from,
 };
-use crate::store::{FlushReport, Loaded, Since, Store, StoreError, Sweep, SweepKey};
+use crate::store::{FlushReport, Found, Loaded, Since, Sought, Store, StoreError, Sweep, SweepKey};
 use crate::task::{NewTask, TaskRow, TaskState};
 use crate::time::{Millis, Timestamp};
 
@@ -292,6 +293,10 @@ impl Store for ReferenceStore {
             .requests
             .get(&(namespace, request.clone()))
             .cloned())
+    }
+
+    async fn tick(&self, sought: &Sought) -> Result<Found, StoreError> {
+        Ok(self.lock().tick(sought))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

@@ -209,3 +209,11 @@ pub(crate) async fn insert(
     .await?;
     Ok(())
 }
+
+/// What is in force has changed, or may have.
+pub(crate) async fn bump(tx: &mut PgConnection) -> Result<(), Problem> {
+    sqlx::query_file!("queries/catalog/bump_revision.sql")
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -7,7 +7,7 @@ mod once;
 mod portion;
 
 pub use contracts::{Capability, Contracts, NewContract, StoredContract};
-pub(crate) use contracts::{EffectClassColumn, insert as insert_contracts};
+pub(crate) use contracts::{EffectClassColumn, bump, insert as insert_contracts};
 pub use definitions::{Applied, Definitions, NewDefinition, StoredDefinition};
 pub use namespaces::{Creation, Namespace, NamespaceCreation, NamespaceRefusal, Namespaces};
 pub use once::{Answered, Once, RequestNote};

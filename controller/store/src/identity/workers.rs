@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::identities::Row as IdentityColumns;
 use super::{IdentityKindColumn, IdentityRow, IdentityStatusColumn};
 use crate::PgStore;
-use crate::catalog::{NewContract, Page, insert_contracts};
+use crate::catalog::{self, NewContract, Page, insert_contracts};
 use crate::column::array::{column, int};
 use crate::column::{At, decode};
 use crate::problem::Problem;
@@ -169,6 +169,7 @@ async fn register(
     )
     .execute(&mut *tx)
     .await?;
+    catalog::bump(&mut tx).await?;
     Ok(crate::work::committing(tx.commit()).await?)
 }
 

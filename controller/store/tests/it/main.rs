@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
+mod bus;
 mod cancel;
 mod catalog;
 mod commits;
@@ -21,6 +22,7 @@ mod proxy;
 mod sample;
 mod states;
 mod tasks;
+mod tick;
 mod timelines;
 mod upkeep;
 mod versions;

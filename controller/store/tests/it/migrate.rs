@@ -141,7 +141,7 @@ async fn a_server_that_may_lose_commits_is_refused() {
 #[tokio::test]
 async fn more_connections_than_a_controller_may_hold_are_refused() {
     let pools = PoolSizes {
-        control: 5,
+        control: 3,
         commit: 2,
         request: 10,
         report: 4,

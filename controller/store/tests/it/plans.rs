@@ -30,7 +30,28 @@ const NONE_OF: &[&str] = &[
 ];
 const NO_SORT: &[&str] = &["Seq Scan on tasks", "Seq Scan on timers", "Sort", "Bitmap"];
 
+/// The tick: each of its probes by its index.
+const fn tick(index: &'static str) -> Hot {
+    Hot {
+        sql: include_str!("../../queries/tick.sql"),
+        types: "uuid, bigint, bigint, uuid[], text[], bigint",
+        arguments: "null, 1000, 1000, array['00000000-0000-0000-0000-00000000000a']::uuid[], array['a'], 60000",
+        index,
+        banned: &[
+            "Seq Scan on tasks",
+            "Seq Scan on timers",
+            "Seq Scan on mail",
+            "Bitmap",
+            "Join Filter",
+        ],
+    }
+}
+
 const HOT: &[Hot] = &[
+    tick("tasks_due"),
+    tick("tasks_claim"),
+    tick("timers_due"),
+    tick("mail_pending"),
     Hot {
         sql: include_str!("../../queries/lease/candidates.sql"),
         types: "uuid[], text[], bigint[]",

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fulcrum_core::store::{Beat, BeatOutcome, ClaimRequest, CommitOutcome, Store};
+use fulcrum_core::store::{
+    Attendance, Beat, BeatOutcome, ClaimRequest, CommitOutcome, Sought, Store,
+};
 use fulcrum_core::time::Millis;
 use fulcrum_store::versions::{ControllerRow, Entered, FeatureLevel};
 use fulcrum_store::{PgStore, Route, StoreOptions};
+use sqlx::Executor;
 use sqlx::types::Uuid;
 
 use crate::database::{Database, options, server_address, server_login};
@@ -208,5 +211,21 @@ async fn upkeep_works_through_a_pooler() {
     let entered = store.versions().enter(&me).await.unwrap();
     assert_eq!(entered, Entered::Welcome(FeatureLevel(1)));
     assert!(store.watermark().is_raised());
+    // It is noted by the tick, too, on the way of which the server's position is asked for.
+    database
+        .raw()
+        .await
+        .execute("update controllers set last_seen_at = now() - interval '20 seconds'")
+        .await
+        .unwrap();
+    let sought = Sought {
+        attending: Some(me.id),
+        ..Sought::default()
+    };
+    for _ in 0..3 {
+        let found = store.tick(&sought).await.unwrap();
+        assert_eq!(found.attendance, Attendance::Fresh);
+    }
+    assert!(store.bus().is_none(), "sessions are not ours");
     store.examine(Millis::from_secs(60)).await.unwrap();
 }

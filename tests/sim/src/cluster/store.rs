@@ -12,8 +12,8 @@ use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::store::commit::RequestKey;
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{
-    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, GrantedTask, JoinKey, Loaded,
-    RequestRecord, RunHead, Since, Store, StoreError, Sweep, SweepKey,
+    Beat, BeatOutcome, ClaimRequest, Commit, DueTimer, FlushReport, Found, GrantedTask, JoinKey,
+    Loaded, RequestRecord, RunHead, Since, Sought, Store, StoreError, Sweep, SweepKey,
 };
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
@@ -391,6 +391,12 @@ impl Store for Connection {
             at_once(store.request(namespace, &request))
         })
         .await
+    }
+
+    async fn tick(&self, sought: &Sought) -> Result<Found, StoreError> {
+        let sought = sought.clone();
+        self.unit(Unit::Read, move |_, store| at_once(store.tick(&sought)))
+            .await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

@@ -73,10 +73,7 @@ impl State {
     }
 
     pub(super) fn claim(&mut self, requests: &[ClaimRequest], lease: Millis) -> Vec<GrantedTask> {
-        let ready = self
-            .tasks
-            .values()
-            .filter(|task| task.state == TaskState::Ready && task.new.ready_at <= self.now);
+        let ready = self.tasks.values().filter(|task| task.is_ready(self.now));
         let candidates = ready
             .map(|task| Candidate {
                 task: task.new.task,
@@ -184,11 +181,15 @@ impl StoredTask {
         }
     }
 
+    pub(super) fn is_ready(&self, now: Timestamp) -> bool {
+        self.state == TaskState::Ready && self.new.ready_at <= now
+    }
+
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.due_at().is_some_and(|at| at <= now)
     }
 
-    fn due_at(&self) -> Option<Timestamp> {
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
         match self.due() {
             Due::Never => None,
             Due::ScheduleToStart(at) | Due::LeaseDeadline(at) | Due::StartToClose(at) => Some(at),

@@ -1,12 +1,14 @@
 //! Answers made comparable: what must be equal in both stores, and no more.
 
 use fulcrum_core::ids::RunId;
-use fulcrum_core::store::{BeatOutcome, GrantedTask, Since, Store, Sweep, SweepKey};
+use fulcrum_core::store::{
+    BeatOutcome, GrantedTask, LineKey, Since, Sought, Store, Sweep, SweepKey,
+};
 use fulcrum_core::task::Due;
 use fulcrum_core::time::Millis;
 
 use super::operations::RUNS;
-use super::values::{join_key, request_key, run};
+use super::values::{CAPABILITIES, join_key, request_key, run};
 use crate::sample::{NAMESPACE, payload};
 
 /// Small, so that sweeps take several pages.
@@ -80,7 +82,29 @@ pub(super) async fn asked<S: Store>(store: &S) -> String {
     }
     let timers = swept(async |after| store.due_timers(after, PAGE_ROWS).await.unwrap()).await;
     let runs = store.load(&runs, Since::Snapshot).await.unwrap();
-    format!("{runs:#?}\n{due:#?}\n{timers:#?}\n{mail:#?}\n{joins:#?}\n{requests:#?}\n{payloads:#?}")
+    let ticked = ticked(store).await;
+    format!(
+        "{runs:#?}\n{due:#?}\n{timers:#?}\n{mail:#?}\n{joins:#?}\n{requests:#?}\n{payloads:#?}\n{ticked}"
+    )
+}
+
+/// After the sweeps, which put right instants that lag behind.
+async fn ticked<S: Store>(store: &S) -> String {
+    let lines = CAPABILITIES.iter().rev().chain(&["nobody.asks"]);
+    let lines = lines.map(|capability| LineKey {
+        namespace: NAMESPACE,
+        capability: (*capability).to_owned(),
+    });
+    let sought = Sought {
+        ahead: Millis(0),
+        mail_age: Millis(0),
+        lines: lines.collect(),
+        attending: None,
+    };
+    let found = store.tick(&sought).await.unwrap();
+    let task_is_due = found.task_due.is_some();
+    let rest = (found.timer_due, found.mail_lies, found.ready);
+    format!("{task_is_due} {rest:?}")
 }
 
 pub(super) fn granted(grants: &[GrantedTask]) -> String {
