@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
+use crate::engine::tick::Tick;
 use crate::entropy::Entropy;
 use crate::foundation::{Foundation, FoundationError};
 use crate::grpc::lease_seal::LeaseSeal;
@@ -23,6 +24,7 @@ use crate::identity::template::ServerName;
 use crate::identity::upkeep::{KeepCertificates, KeepRoll};
 use crate::identity::{IdentityId, Issuance, MethodTable, Principal, Registry, Role, Roll, Scope};
 use crate::loops::{Board, Loop, Pace, TickError, drive};
+use crate::notifier;
 use crate::server::Door;
 use crate::server::accept::PeerProof;
 use crate::server::admission::Admission;
@@ -33,7 +35,9 @@ use crate::server::tls::{ClientCertificates, LiveTls, TlsError, server_config};
 use crate::shutdown::{Stage, Tasks};
 use crate::sockets::{Addresses, BindError, Sockets};
 use crate::source::PgSource;
-use crate::upkeep::{Attend, KeepPartitions, KeepStatistics, Retain, attendance, statistics};
+use crate::upkeep::{
+    Attend, Follow, KeepPartitions, KeepStatistics, Retain, attendance, statistics,
+};
 
 /// A running controller.
 pub struct Controller {
@@ -138,10 +142,17 @@ impl Controller {
             Arc::new(store.clone()),
             PgSource::new(store.clone(), config.limits),
             Arc::clone(&clock),
-            &engine_options(config),
+            &engine_options(config, controller_id),
             &tasks,
             &board,
         );
+        notifier::start(&store, &engine, &tasks);
+        let follow = Follow {
+            tidings: engine.tidings.clone(),
+            roll: Arc::clone(&roll),
+            attend: Arc::default(),
+            watermark: store.watermark(),
+        };
         let registrations = Arc::new(Registrations::new(
             registry.clone(),
             issuance.clone(),
@@ -174,7 +185,7 @@ impl Controller {
             tasks: &tasks,
             board: &board,
         };
-        keep.running_when(keep_roll, config.loops.identity_ms, roll.wanted());
+        keep.running_when(keep_roll, config.loops.sweep_ms, roll.wanted());
         keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);
         keep.running(KeepPartitions(store.clone()), config.loops.partitions_ms);
         keep.running(
@@ -185,7 +196,12 @@ impl Controller {
             },
             config.loops.retention_ms,
         );
-        keep.running(attend, attendance::PERIOD_MS);
+        keep.running_when(attend, attendance::PERIOD_MS, Arc::clone(&follow.attend));
+        tasks.spawn(
+            Stage::Loops,
+            "follow",
+            follow.until(tasks.begins(Stage::Loops)),
+        );
         keep.running(KeepStatistics(store.clone()), statistics::PERIOD_MS);
         let listeners = vec![
             (main_tls.clone(), required),
@@ -250,7 +266,7 @@ impl Controller {
             reporter,
             readiness,
             board: Arc::clone(&board),
-            pulse: KeepRoll::NAME,
+            pulse: Tick::<PgStore>::NAME,
             store: store.clone(),
         };
         tasks.spawn(
@@ -338,7 +354,7 @@ fn myself(install: &crate::identity::InstallId, now: Timestamp) -> Result<Princi
     })
 }
 
-fn engine_options(config: &Config) -> EngineOptions {
+fn engine_options(config: &Config, controller: Uuid) -> EngineOptions {
     EngineOptions {
         lanes: config.lanes.clone(),
         lease: config.lease.clone(),
@@ -346,6 +362,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         limits: config.limits,
         answer_bytes_max: config.server.message_out_bytes_max.into(),
         entropy: Entropy::system(),
+        attending: Some(controller),
     }
 }
 

@@ -7,7 +7,7 @@
 //! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`entropy`]: where the
 //!   engine's randomness comes from; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
-//! - [`engine`]: lanes, dispatch, backstops; [`grpc`]: the services; [`source`]: plans and contracts from the database.
+//! - [`engine`]: lanes, dispatch, backstops; [`notifier`]: news between controllers; [`grpc`]: the services; [`source`]: plans and contracts from the database.
 //! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together;
 //!   [`bootstrap`]: the first operator.
 
@@ -22,6 +22,7 @@ pub mod grpc;
 pub mod http;
 pub mod identity;
 pub mod loops;
+pub mod notifier;
 pub mod server;
 pub mod shutdown;
 pub mod sockets;

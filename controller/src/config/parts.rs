@@ -132,10 +132,8 @@ pub struct LanesConfig {
 #[expect(missing_docs, reason = "described in default.toml")]
 pub struct LoopsConfig {
     pub tick_ms: u64,
-    pub reaper_ms: u64,
-    pub timers_ms: u64,
-    pub mail_ms: u64,
-    pub identity_ms: u64,
+    pub sweep_ms: u64,
+    pub mail_age_ms: u64,
     pub certificates_ms: u64,
     pub partitions_ms: u64,
     pub retention_ms: u64,

@@ -119,10 +119,8 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         ),
         ("identity.join_token_life_s", identity.join_token_life_s, 10),
         ("loops.tick_ms", loops.tick_ms, 50),
-        ("loops.reaper_ms", loops.reaper_ms, 50),
-        ("loops.timers_ms", loops.timers_ms, 50),
-        ("loops.mail_ms", loops.mail_ms, 50),
-        ("loops.identity_ms", loops.identity_ms, 50),
+        ("loops.sweep_ms", loops.sweep_ms, 1_000),
+        ("loops.mail_age_ms", loops.mail_age_ms, 50),
         ("loops.certificates_ms", loops.certificates_ms, 1_000),
         ("loops.partitions_ms", loops.partitions_ms, 1_000),
         ("loops.retention_ms", loops.retention_ms, 1_000),
@@ -151,11 +149,11 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         ),
     );
     require(
-        loops.identity_ms <= 2_000,
-        "loops.identity_ms",
+        loops.tick_ms <= 1_100,
+        "loops.tick_ms",
         format!(
-            "is {}; revocation is promised within 2000 ms",
-            loops.identity_ms
+            "is {}; must be at most 1100: revocation is promised within 2000 ms, and a quiet tick takes up to 1.8 times as long",
+            loops.tick_ms
         ),
     );
     require(
@@ -168,17 +166,20 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         "server.message_out_bytes_max",
         "must be at least 8 MiB and twice limits.payload_bytes_max, or a task cannot be handed to a worker together with what it recorded".to_owned(),
     );
-    let connections = database
-        .control_connections_max
-        .saturating_add(database.commit_connections_max)
-        .saturating_add(database.request_connections_max)
-        .saturating_add(database.report_connections_max);
+    let pools = fulcrum_store::PoolSizes {
+        control: database.control_connections_max,
+        commit: database.commit_connections_max,
+        request: database.request_connections_max,
+        report: database.report_connections_max,
+    };
     let most = fulcrum_store::PoolSizes::CONNECTIONS_MAX;
     require(
-        connections <= most,
+        pools.sum() <= most,
         "database",
         format!(
-            "the four pools have {connections} connections; at most {most} are allowed together"
+            "the four pools have {} connections with the {} that are always kept; at most {most} are allowed together",
+            pools.sum(),
+            fulcrum_store::PoolSizes::WATCH
         ),
     );
     require(
@@ -211,8 +212,8 @@ mod tests {
         let mut config = load(&Sources::default()).expect("valid");
         config.lease.ttl_ms = 20_000;
         config.lanes.count = 0;
-        config.loops.identity_ms = 5_000;
+        config.loops.tick_ms = 5_000;
         let keys: Vec<_> = validate(&config).iter().map(|p| p.key).collect();
-        assert_eq!(keys, ["lanes.count", "lease.ttl_ms", "loops.identity_ms"]);
+        assert_eq!(keys, ["lanes.count", "lease.ttl_ms", "loops.tick_ms"]);
     }
 }

@@ -10,17 +10,21 @@ use fulcrum_core::ids::{DefinitionHash, NamespaceId, ReviewId, RunId, Shard};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, Payload};
 use fulcrum_core::store::commit::RequestKey;
-use fulcrum_core::store::{RunHead, Store, StoreError};
+use fulcrum_core::store::{LineKey, RunHead, Store, StoreError};
 use fulcrum_core::time::Millis;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::agenda::Bells;
 use super::catalog::{Catalog, Source};
 use super::dispatch::hall::Hall;
+use super::herald::Herald;
 use super::item::{Accepted, LaneError, PendingRequest};
 use super::load::load;
+use super::news::News;
 use super::router::Router;
-use super::watch::{Closed, Seen, WatchHub};
+use super::tick::Tidings;
+use super::watch::{Closed, Seen, WatchHub, look_at};
 use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
 
@@ -39,6 +43,12 @@ pub struct Engine<S, C> {
     pub clock: Arc<DatabaseClock>,
     /// Where lease calls wait.
     pub hall: Hall,
+    /// What wakes the loops.
+    pub bells: Bells,
+    /// Tells other controllers what happened here.
+    pub herald: Herald,
+    /// What the last tick found.
+    pub tidings: watch::Receiver<Tidings>,
     /// How long a lease lasts.
     pub lease: Millis,
     /// Limits in force.
@@ -349,6 +359,29 @@ impl<S: Store, C: Source> Engine<S, C> {
             return Err(EngineError::RunNotFound(run));
         }
         Ok((folded.run, folded.head))
+    }
+
+    /// Looks where another controller says that something happened.
+    pub async fn heed(&self, news: News) -> Result<(), StoreError> {
+        let lines: Vec<LineKey> = if news.everywhere {
+            self.hall.lines(usize::MAX)
+        } else {
+            news.lines.into_iter().collect()
+        };
+        self.hall.look(&lines);
+        if news.tick || news.everywhere {
+            self.bells.tick.notify_one();
+        }
+        let runs: Vec<RunId> = if news.everywhere {
+            self.hub.watched()
+        } else {
+            let runs = news.runs.into_iter();
+            runs.filter(|run| self.hub.is_watched(*run)).collect()
+        };
+        if runs.is_empty() {
+            return Ok(());
+        }
+        look_at(self.store.as_ref(), &self.hub, &runs).await
     }
 
     async fn address(&self, to: Addressed, kind: CommandKind) -> Result<(), EngineError> {

@@ -26,6 +26,7 @@ use super::cache::{CachedRun, RunCache};
 use super::catalog::{Catalog, Source};
 use super::dispatch::hall::Hall;
 use super::hand_off::{self, HandOffs};
+use super::herald::Herald;
 use super::item::{Item, LaneError};
 use super::load::load;
 use super::reaper::Reassertion;
@@ -69,6 +70,7 @@ pub struct Lane<S, C> {
     clock: Arc<DatabaseClock>,
     hub: WatchHub,
     hall: Hall,
+    herald: Herald,
     reassertion: Reassertion,
     options: LaneOptions,
     cache: RunCache,
@@ -83,8 +85,8 @@ impl<S: Store, C: Source> Lane<S, C> {
         store: Arc<S>,
         catalog: Arc<Catalog<C>>,
         clock: Arc<DatabaseClock>,
-        hub: WatchHub,
         hall: Hall,
+        herald: Herald,
         reassertion: Reassertion,
         options: LaneOptions,
     ) -> Self {
@@ -95,8 +97,9 @@ impl<S: Store, C: Source> Lane<S, C> {
             store,
             catalog,
             clock,
-            hub,
+            hub: herald.hub().clone(),
             hall,
+            herald,
             reassertion,
             options,
             cache,
@@ -472,7 +475,9 @@ impl<S: Store, C: Source> Lane<S, C> {
     fn act(&mut self, mut work: Work, commit: &Commit) -> Vec<MailId> {
         let head = &commit.head;
         let run = head.run;
-        hand_off::announce(&self.hall, commit, self.clock.now());
+        let now = self.clock.now();
+        hand_off::announce(&self.hall, commit, now);
+        self.herald.committed(commit, now);
         let snapshot = match &commit.snapshot {
             Some(state) => SnapshotMark {
                 seq: head.last_seq,

@@ -13,6 +13,7 @@ use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
 use fulcrum_core::store::{Store, StoreError};
 use fulcrum_core::task::{Due, TaskRow};
+use fulcrum_core::time::Timestamp;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -26,7 +27,15 @@ use crate::loops::Progress;
 pub struct Reassertion {
     length: Duration,
     out_of_touch_max: Duration,
-    until: Arc<Mutex<Instant>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// When the window closes, or closed.
+    until: Instant,
+    /// When the database last answered a loop that asks it all the time.
+    last_contact: Option<Instant>,
 }
 
 impl Reassertion {
@@ -38,22 +47,59 @@ impl Reassertion {
         Self {
             length,
             out_of_touch_max,
-            until: Arc::new(Mutex::new(clock::monotonic() + length)),
+            state: Arc::new(Mutex::new(State {
+                until: clock::monotonic() + length,
+                last_contact: None,
+            })),
         }
     }
 
     /// Opens the window (again), from now on.
     pub fn open(&self) {
-        *self.lock() = clock::monotonic() + self.length;
+        self.lock().until = clock::monotonic() + self.length;
+    }
+
+    /// The database has answered. Opens the window if that has taken too long. Whoever reaps says so before, and so
+    /// does the tick.
+    pub fn in_touch(&self) {
+        let now = clock::monotonic();
+        let longest = self.out_of_touch_max;
+        let last = self.lock().last_contact.replace(now);
+        if last.is_some_and(|last| now - last > longest) {
+            tracing::warn!(
+                ?longest,
+                "out of touch with the database for so long that leases may have run out; holders may re-assert theirs \
+                 before anything is reaped"
+            );
+            self.open();
+        }
+    }
+
+    /// The database has worked for us: what took long was not the way to it.
+    fn touched(&self) {
+        self.lock().last_contact = Some(clock::monotonic());
+    }
+
+    /// Compares this process's estimate with what the database's clock said in an answer that has just arrived to a
+    /// question of `sent_at`. Opens the window if they disagree.
+    pub fn compare(&self, clock: &DatabaseClock, database: Timestamp, sent_at: Instant) {
+        let received_at = clock::monotonic();
+        if let Some(jump) = clock.observe(database, received_at, received_at - sent_at) {
+            tracing::error!(
+                ?jump,
+                "a clock jumped, or this machine slept; holders of leases may re-assert them before anything is reaped"
+            );
+            self.open();
+        }
     }
 
     fn is_open(&self) -> bool {
-        clock::monotonic() < *self.lock()
+        clock::monotonic() < self.lock().until
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Instant> {
-        // An instant is valid whatever panicked around it.
-        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Two instants are valid whatever panicked around them.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,7 +112,6 @@ pub struct Reaper<S> {
     reassertion: Reassertion,
     batch_rows_max: u32,
     rounds: Rounds,
-    last_contact: Option<Instant>,
 }
 
 impl<S: Store> Reaper<S> {
@@ -86,7 +131,6 @@ impl<S: Store> Reaper<S> {
             reassertion,
             batch_rows_max,
             rounds: Rounds::of("task"),
-            last_contact: None,
         }
     }
 
@@ -96,7 +140,7 @@ impl<S: Store> Reaper<S> {
             .store
             .due_tasks(self.rounds.after(), self.batch_rows_max)
             .await?;
-        self.in_touch();
+        self.reassertion.in_touch();
         let mut due = self.rounds.take(page, |row| row.task.0);
         if due.iter().any(leased) && self.leases_are_left_alone().await? {
             due.retain(|row| !leased(row));
@@ -121,7 +165,7 @@ impl<S: Store> Reaper<S> {
                 Ok(Settled::Committed) => {
                     reaped += 1;
                     // The lanes may have been slow, but they had the database.
-                    self.last_contact = Some(clock::monotonic());
+                    self.reassertion.touched();
                     self.rounds.settled(row.task.0);
                 }
                 Ok(Settled::Meaningless) => self.rounds.meant_nothing(row.task.0, row.run),
@@ -131,34 +175,11 @@ impl<S: Store> Reaper<S> {
         Ok(self.rounds.progress(reaped))
     }
 
-    /// The database has answered.
-    fn in_touch(&mut self) {
-        let now = clock::monotonic();
-        let longest = self.reassertion.out_of_touch_max;
-        if self.last_contact.is_some_and(|last| now - last > longest) {
-            tracing::warn!(
-                ?longest,
-                "out of touch with the database for so long that leases may have run out; holders may re-assert theirs \
-                 before anything is reaped"
-            );
-            self.reassertion.open();
-        }
-        self.last_contact = Some(now);
-    }
-
     /// Compares the clocks, which may open the window, and tells whether it is open.
     async fn leases_are_left_alone(&self) -> Result<bool, StoreError> {
         let sent_at = clock::monotonic();
         let now = self.store.now().await?;
-        let received_at = clock::monotonic();
-        let round_trip = received_at - sent_at;
-        if let Some(jump) = self.clock.observe(now, received_at, round_trip) {
-            tracing::error!(
-                ?jump,
-                "a clock jumped, or this machine slept; holders of leases may re-assert them before anything is reaped"
-            );
-            self.reassertion.open();
-        }
+        self.reassertion.compare(&self.clock, now, sent_at);
         Ok(self.reassertion.is_open())
     }
 }

@@ -4,25 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::limits::Limits;
-use fulcrum_core::store::Store;
+use fulcrum_core::store::{Attendance, Revisions, Store};
 use fulcrum_core::time::Millis;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
+use uuid::Uuid;
 
+use super::agenda::{Agenda, Bells};
 use super::catalog::{Catalog, Source};
 use super::dispatch::claimer::Claimer;
 use super::dispatch::hall::Hall;
 use super::handle::Engine;
+use super::herald::Herald;
 use super::lane::{Lane, LaneOptions};
-use super::loops::{Deliver, Fire, Reap, Refresh};
+use super::loops::{Prompted, Refresh, Standing, Sweeping};
 use super::mailroom::Mailroom;
 use super::reaper::{Reaper, Reassertion};
 use super::router::Router;
+use super::tick::{Last, Tick, Tidings};
 use super::timers::Timers;
 use super::watch::WatchHub;
-use crate::clock::DatabaseClock;
+use crate::clock::{self, DatabaseClock};
 use crate::config::{LanesConfig, LeaseConfig, LoopsConfig};
 use crate::entropy::Entropy;
-use crate::loops::{Board, Pace, drive};
+use crate::loops::{Board, Loop, Pace, drive};
 use crate::shutdown::{Stage, Tasks};
 
 /// Plans kept in memory.
@@ -51,6 +55,8 @@ pub struct EngineOptions {
     pub answer_bytes_max: u64,
     /// Where ids, jitter and the core's entropy come from.
     pub entropy: Entropy,
+    /// This controller, if it signed in: its ticks keep it on the list.
+    pub attending: Option<Uuid>,
 }
 
 /// Starts lanes, dispatcher and loops over a store. They end with `tasks`.
@@ -66,6 +72,8 @@ pub fn start<S: Store, C: Source>(
     let catalog = Arc::new(Catalog::new(source, PLANS_MAX));
     let hub = WatchHub::default();
     let hall = Hall::new(Millis(options.lease.ttl_ms), options.answer_bytes_max);
+    let bells = Bells::default();
+    let herald = Herald::new(bells.clone(), hub.clone());
     let lease = &options.lease;
     let reassertion = Reassertion::new(
         Duration::from_millis(lease.reassert_ms),
@@ -88,8 +96,8 @@ pub fn start<S: Store, C: Source>(
             Arc::clone(&store),
             Arc::clone(&catalog),
             Arc::clone(&clock),
-            hub.clone(),
             hall.clone(),
+            herald.clone(),
             reassertion.clone(),
             lane_options.clone(),
         );
@@ -107,7 +115,7 @@ pub fn start<S: Store, C: Source>(
         Arc::clone(&clock),
         hall.clone(),
         lease,
-        Duration::from_millis(options.loops.tick_ms),
+        Duration::from_millis(options.loops.sweep_ms),
     );
     tasks.spawn(
         Stage::Polls,
@@ -115,12 +123,42 @@ pub fn start<S: Store, C: Source>(
         claimer.run(tasks.begins(Stage::Polls)),
     );
 
-    let pace = |ms: u64| Pace {
-        entropy: options.entropy.clone(),
-        ..Pace::every(Duration::from_millis(ms))
+    let backstop = Duration::from_millis(options.loops.sweep_ms);
+    let keep = Keep {
+        options,
+        tasks,
+        board,
     };
-    let loops = &options.loops;
-    let stop = || tasks.begins(Stage::Loops);
+    let now = clock::monotonic();
+    let (tidings, told) = watch::channel(Tidings {
+        asked_at: now,
+        revisions: Revisions::default(),
+        others: 0,
+        attendance: Attendance::default(),
+    });
+    let refresh = Arc::<Notify>::default();
+    let tick = Tick {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        reassertion: reassertion.clone(),
+        bells: bells.clone(),
+        hall: hall.clone(),
+        hub: hub.clone(),
+        refresh: Arc::clone(&refresh),
+        tidings,
+        period: Duration::from_millis(options.loops.tick_ms),
+        mail_age: Millis(options.loops.mail_age_ms),
+        attending: options.attending,
+        entropy: options.entropy.clone(),
+        last: Last::default(),
+    };
+    let relaxed = Tick::<S>::relaxed(tick.period);
+    keep.running(tick, relaxed, Arc::clone(&bells.tick));
+    let prompted = Sweeps {
+        clock: &clock,
+        bells: &bells,
+        backstop,
+    };
     let reaper = Reaper::new(
         Arc::clone(&store),
         router.clone(),
@@ -128,53 +166,21 @@ pub fn start<S: Store, C: Source>(
         reassertion,
         SWEEP_ROWS_MAX,
     );
-    tasks.spawn(
-        Stage::Loops,
-        "reaper",
-        drive(
-            Reap(reaper),
-            pace(loops.reaper_ms),
-            Arc::clone(board),
-            stop(),
-        ),
-    );
+    keep.sweeping(prompted.by(reaper, &bells.reaper));
     let timers = Timers::new(Arc::clone(&store), router.clone(), SWEEP_ROWS_MAX);
-    tasks.spawn(
-        Stage::Loops,
-        "timers",
-        drive(
-            Fire(timers),
-            pace(loops.timers_ms),
-            Arc::clone(board),
-            stop(),
-        ),
-    );
-    let mail = Mailroom::new(
-        Arc::clone(&store),
-        router.clone(),
-        Millis(loops.mail_ms),
-        SWEEP_ROWS_MAX,
-    );
-    tasks.spawn(
-        Stage::Loops,
-        "mail",
-        drive(
-            Deliver(mail),
-            pace(loops.mail_ms),
-            Arc::clone(board),
-            stop(),
-        ),
-    );
-    let refresh = Refresh {
+    keep.sweeping(prompted.by(timers, &bells.timers));
+    let mail_age = Millis(options.loops.mail_age_ms);
+    let mail = Mailroom::new(Arc::clone(&store), router.clone(), mail_age, SWEEP_ROWS_MAX);
+    keep.sweeping(prompted.by(mail, &bells.mail));
+    let refreshing = Refresh {
         store: Arc::clone(&store),
         catalog: Arc::clone(&catalog),
         hub: hub.clone(),
+        tidings: told.clone(),
+        backstop,
+        read: None,
     };
-    tasks.spawn(
-        Stage::Loops,
-        "refresh",
-        drive(refresh, pace(loops.tick_ms), Arc::clone(board), stop()),
-    );
+    keep.running(refreshing, backstop, refresh);
 
     Arc::new(Engine {
         store,
@@ -183,9 +189,57 @@ pub fn start<S: Store, C: Source>(
         hub,
         clock,
         hall,
+        bells,
+        herald,
+        tidings: told,
         lease,
         limits: options.limits,
         answer_bytes_max: options.answer_bytes_max,
         entropy: options.entropy.clone(),
     })
+}
+
+/// Gives sweeps their agendas.
+struct Sweeps<'a> {
+    clock: &'a Arc<DatabaseClock>,
+    bells: &'a Bells,
+    backstop: Duration,
+}
+
+impl Sweeps<'_> {
+    fn by<W: Sweeping>(&self, sweep: W, agenda: &Agenda) -> Prompted<W> {
+        Prompted {
+            sweep,
+            agenda: agenda.clone(),
+            clock: Arc::clone(self.clock),
+            backstop: self.backstop,
+            tick: Arc::clone(&self.bells.tick),
+            standing: Standing::default(),
+        }
+    }
+}
+
+/// Spawns loops.
+struct Keep<'a> {
+    options: &'a EngineOptions,
+    tasks: &'a Tasks,
+    board: &'a Arc<Board>,
+}
+
+impl Keep<'_> {
+    fn running<L: Loop + 'static>(&self, subject: L, period: Duration, wake: Arc<Notify>) {
+        let pace = Pace {
+            period,
+            wake,
+            entropy: self.options.entropy.clone(),
+        };
+        let stop = self.tasks.begins(Stage::Loops);
+        let running = drive(subject, pace, Arc::clone(self.board), stop);
+        self.tasks.spawn(Stage::Loops, L::NAME, running);
+    }
+
+    fn sweeping<W: Sweeping + 'static>(&self, sweep: Prompted<W>) {
+        let (backstop, wake) = (sweep.backstop, sweep.agenda.wake());
+        self.running(sweep, backstop, wake);
+    }
 }

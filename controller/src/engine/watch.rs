@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fulcrum_core::ids::{PayloadId, RunId};
 use fulcrum_core::payload::Payload;
 use fulcrum_core::run::Run;
-use fulcrum_core::store::{RunHead, RunStatus};
+use fulcrum_core::store::{RunHead, RunStatus, Store, StoreError};
 use tokio::sync::watch;
 
 /// What watchers see of a run.
@@ -87,6 +87,25 @@ impl WatchHub {
         // The map is valid after any panic: each operation on it is a single step.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells those who watch these runs how far they are, wherever they were changed.
+pub async fn look_at<S: Store>(
+    store: &S,
+    hub: &WatchHub,
+    runs: &[RunId],
+) -> Result<(), StoreError> {
+    for head in store.heads(runs).await? {
+        hub.publish(
+            head.run,
+            Seen {
+                version: head.version,
+                status: head.status,
+                closed: None,
+            },
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::convert::{role, time};
 use crate::clock::{self, DatabaseClock};
+use crate::engine::herald::Herald;
 use crate::identity::authority::{AuthorityError, IssuedCertificate};
 use crate::identity::csr::{CsrError, RequestedKey};
 use crate::identity::registry::{RedeemError, Registry, RenewError};
@@ -23,6 +24,8 @@ pub struct Enrolment {
     pub issuance: Issuance,
     /// Who is let in; brought up to date before the newcomer is answered.
     pub roll: std::sync::Arc<Roll>,
+    /// Tells other controllers.
+    pub herald: Herald,
     /// The database's clock.
     pub clock: std::sync::Arc<DatabaseClock>,
     /// Where newcomers connect afterwards.
@@ -77,6 +80,7 @@ impl Enrolment {
             Err(RedeemError::Refused(refusal)) => return Err(refused(refusal)),
             Err(RedeemError::Store(error)) => return Err(error.into()),
         }
+        self.herald.changed();
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %identity.id.type_id(identity.role), name = %identity.name, role = %identity.role, "enrolled");
         Ok(self.answer(&identity, &certificate))

@@ -142,6 +142,7 @@ pub fn main_listener(
     let admin = WorkerAdmin {
         registry: shared.registry.clone(),
         roll: Arc::clone(&shared.roll),
+        herald: shared.engine.herald.clone(),
         issuance: shared.issuance.clone(),
         clock: Arc::clone(&shared.clock),
         page_key: Arc::clone(&shared.page_key),
@@ -221,6 +222,7 @@ pub fn enrolment_listener(shared: &Shared) -> Routes {
     let enrolment = Enrolment {
         registry: shared.registry.clone(),
         roll: Arc::clone(&shared.roll),
+        herald: shared.engine.herald.clone(),
         issuance: shared.issuance.clone(),
         clock: Arc::clone(&shared.clock),
         endpoint: shared.endpoints.grpc.clone(),

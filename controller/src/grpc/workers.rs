@@ -18,6 +18,7 @@ use super::convert::{request, role, time};
 use super::enrolment::TOKEN_LIFE_MAX;
 use super::page::{self, Listing, More, PageKey};
 use crate::clock::{self, DatabaseClock};
+use crate::engine::herald::Herald;
 use crate::identity::name::InvalidName;
 use crate::identity::pattern::{CapabilityPattern, InvalidPattern};
 use crate::identity::registry::{Registry, Stored, WorkerView};
@@ -34,6 +35,8 @@ pub struct WorkerAdmin {
     pub registry: Registry,
     /// Who is let in; brought up to date before a revocation is answered.
     pub roll: Arc<Roll>,
+    /// Tells other controllers.
+    pub herald: Herald,
     /// For the pin in tokens.
     pub issuance: Issuance,
     /// The database's clock.
@@ -238,6 +241,7 @@ impl WorkerAdmin {
             Answered::Now(()) | Answered::Before(_) => {}
             Answered::Reused => return Err(request::reused(&request.request_id)),
         }
+        self.herald.changed();
         self.roll.refreshed(clock::monotonic()).await;
         tracing::info!(identity = %request.worker_id, by = %caller.principal(), "revoked");
         self.find(&request.namespace, which()).await

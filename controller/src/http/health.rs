@@ -2,7 +2,7 @@
 //!
 //! A controller without its database can do nothing for anybody, so it says that it is not ready, and so that it is
 //! again. That takes more than one sign each way: one slow answer must not send everybody elsewhere. While all is well
-//! nothing is asked of the database for this; that a loop which reads it once a second goes on is sign enough.
+//! nothing is asked of the database for this; that the tick goes on is sign enough.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::loops::Board;
 
 /// How often a look is taken.
 const PERIOD: Duration = Duration::from_secs(1);
-/// A loop that reads the database once a second and has not done so for this long makes us ask.
+/// A tick that has not succeeded for this long makes us ask.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub struct Health<S> {
     pub readiness: Readiness,
     /// What the loops did.
     pub board: Arc<Board>,
-    /// The name of the loop that reads the database once a second.
+    /// The name of the loop that reads the database all the time.
     pub pulse: &'static str,
     /// The database.
     pub store: S,

@@ -17,7 +17,7 @@ use crate::loops::{Loop, Progress, TickError};
 use crate::server::connection::Connections;
 use crate::server::tls::{ClientCertificates, LiveTls, server_config};
 
-/// Refreshes the roll, and cuts the connections of those who are out.
+/// Refreshes the roll when a tick has seen a change, and cuts the connections of those who are out.
 pub struct KeepRoll {
     /// Where identities rest.
     pub registry: Registry,

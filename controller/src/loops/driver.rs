@@ -16,8 +16,6 @@ use crate::entropy::Entropy;
 
 /// First pause after an error; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
-/// Longest pause after errors.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How much a period is spread, in percent.
 const JITTER_PERCENT: u32 = 20;
 
@@ -28,6 +26,8 @@ pub type TickError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Loop: Send {
     /// Its name in logs, metrics and the status board.
     const NAME: &'static str;
+    /// Longest pause after errors.
+    const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
     /// Does what is to be done now. Idempotent, safe in many processes, bounded in work.
     fn tick(&mut self) -> impl Future<Output = Result<Progress, TickError>> + Send;
@@ -134,7 +134,7 @@ pub async fn drive<L: Loop>(
             Err(panic) => format!("panicked: {}", panic_text(panic.as_ref())),
         };
         errors_in_a_row = errors_in_a_row.saturating_add(1);
-        pause = backoff(errors_in_a_row, &pace.entropy);
+        pause = backoff(errors_in_a_row, L::BACKOFF_MAX, &pace.entropy);
         tracing::warn!(
             r#loop = L::NAME,
             errors_in_a_row,
@@ -146,10 +146,10 @@ pub async fn drive<L: Loop>(
     }
 }
 
-fn backoff(errors_in_a_row: u32, entropy: &Entropy) -> Duration {
+fn backoff(errors_in_a_row: u32, longest: Duration, entropy: &Entropy) -> Duration {
     let ceiling = BACKOFF_MIN
         .saturating_mul(1 << errors_in_a_row.min(10))
-        .min(BACKOFF_MAX);
+        .min(longest);
     BACKOFF_MIN + jitter::below(ceiling, entropy)
 }
 

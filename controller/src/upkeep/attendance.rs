@@ -1,7 +1,8 @@
 //! This controller says that it is there, and learns what may be written.
 //!
-//! Nobody owns anything because of it: the row only counts when the feature level is raised. On the way it notices when
-//! the database has forgotten something, and writes that down.
+//! Nobody owns anything because of it: the row only counts when the feature level is raised, and tells others that
+//! somebody may hear them. Ticks keep it fresh; who was silent for too long enters again. What the database was found to
+//! have forgotten is written down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -13,8 +14,8 @@ use uuid::Uuid;
 use crate::foundation::FoundationError;
 use crate::loops::{Loop, Progress, TickError};
 
-/// Period of the loop: three fit into the silence after which a controller does not count.
-pub const PERIOD_MS: u64 = 20_000;
+/// Period of the loop when no tick wakes it.
+pub const PERIOD_MS: u64 = 60_000;
 
 /// The feature level in force. Cheap to clone; clones are one. It may lag behind by a period, downwards only: what a
 /// level allows may be written a little later than possible, never too early.

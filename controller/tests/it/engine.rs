@@ -38,7 +38,7 @@ const BIRTH: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
 pub(crate) struct Table {
     definitions: BTreeMap<DefinitionHash, Definition>,
-    newest: BTreeMap<String, DefinitionHash>,
+    pub(crate) newest: BTreeMap<String, DefinitionHash>,
 }
 
 impl Source for Table {
@@ -77,7 +77,11 @@ pub(crate) fn world(sources: &[&str]) -> World {
 
 /// A controller whose answers to workers have room for so many bytes.
 pub(crate) fn world_with(sources: &[&str], answer_bytes_max: u64) -> World {
-    controller(living_store(), sources, answer_bytes_max)
+    let options = EngineOptions {
+        answer_bytes_max,
+        ..options()
+    };
+    controller(living_store(), sources, &options)
 }
 
 /// A store whose clock moves.
@@ -88,12 +92,8 @@ pub(crate) fn living_store() -> Arc<ReferenceStore> {
     store
 }
 
-/// Another controller on the same database.
-pub(crate) fn world_on<S: Store>(store: Arc<S>, sources: &[&str]) -> World<S> {
-    controller(store, sources, ANSWER_BYTES_MAX)
-}
-
-fn controller<S: Store>(store: Arc<S>, sources: &[&str], answer_bytes_max: u64) -> World<S> {
+/// These workflows, without a database.
+pub(crate) fn table(sources: &[&str]) -> Table {
     let limits = Limits::default();
     let mut table = Table {
         definitions: BTreeMap::new(),
@@ -114,8 +114,12 @@ fn controller<S: Store>(store: Arc<S>, sources: &[&str], answer_bytes_max: u64) 
         table.newest.insert(definition.workflow.clone(), hash);
         table.definitions.insert(hash, definition);
     }
-    let newest = table.newest.clone();
-    let options = EngineOptions {
+    table
+}
+
+/// Small sizes and short periods.
+pub(crate) fn options() -> EngineOptions {
+    EngineOptions {
         lanes: LanesConfig {
             count: 2,
             queue_max: 1_024,
@@ -130,25 +134,34 @@ fn controller<S: Store>(store: Arc<S>, sources: &[&str], answer_bytes_max: u64) 
         },
         loops: LoopsConfig {
             tick_ms: 20,
-            reaper_ms: 20,
-            timers_ms: 20,
-            mail_ms: 20,
-            identity_ms: 1_000,
+            sweep_ms: 1_000,
+            mail_age_ms: 20,
             certificates_ms: 1_000,
             partitions_ms: 1_000,
             retention_ms: 1_000,
         },
-        limits,
-        answer_bytes_max,
+        limits: Limits::default(),
+        answer_bytes_max: ANSWER_BYTES_MAX,
         entropy: Entropy::system(),
-    };
+        attending: None,
+    }
+}
+
+/// Another controller on the same database.
+pub(crate) fn world_on<S: Store>(store: Arc<S>, sources: &[&str]) -> World<S> {
+    controller(store, sources, &options())
+}
+
+fn controller<S: Store>(store: Arc<S>, sources: &[&str], options: &EngineOptions) -> World<S> {
+    let table = table(sources);
+    let newest = table.newest.clone();
     let tasks = Tasks::default();
     let clock = Arc::new(DatabaseClock::new(BIRTH, monotonic()));
     let engine = start(
         store,
         table,
         clock,
-        &options,
+        options,
         &tasks,
         &Arc::<Board>::default(),
     );
@@ -429,4 +442,26 @@ async fn many_runs_share_commits_and_all_complete() {
             (RunStatus::Completed, json!({"n": n + 2}))
         );
     }
+}
+
+#[tokio::test]
+async fn a_timer_that_was_set_here_fires_without_waiting_for_a_tick() {
+    const NAP: &str = "workflow: nap
+steps:
+  - { id: nap, sleep: 1 }
+";
+    let rarely = LoopsConfig {
+        tick_ms: 600_000,
+        sweep_ms: 600_000,
+        ..options().loops
+    };
+    let options = EngineOptions {
+        loops: rarely,
+        ..options()
+    };
+    let world = controller(living_store(), &[NAP], &options);
+    let run = world.start("nap", json!({}), None).await.expect("started");
+    let (status, _) = world.closed(run.run()).await;
+    assert_eq!(status, RunStatus::Completed);
+    world.end().await;
 }

@@ -8,6 +8,7 @@ mod fan_out;
 mod harness;
 mod health;
 mod installation;
+mod news;
 mod recovery;
 mod repeated;
 mod shutdown;

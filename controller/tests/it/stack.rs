@@ -47,7 +47,7 @@ pub(crate) fn config(url: &str) -> Config {
         flag("listen.grpc", "127.0.0.1:0"),
         flag("listen.enrol", "127.0.0.1:0"),
         flag("listen.http", "127.0.0.1:0"),
-        flag("loops.identity_ms", "100"),
+        flag("loops.tick_ms", "100"),
     ];
     load(&Sources {
         flags,

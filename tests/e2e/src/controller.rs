@@ -16,8 +16,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("lease.ttl_ms", "3000"),
     ("lease.heartbeat_ms", "1000"),
     ("lease.reassert_ms", "3000"),
-    ("loops.reaper_ms", "500"),
-    ("loops.identity_ms", "200"),
+    ("loops.tick_ms", "200"),
 ];
 
 /// A controller; it keeps its addresses when it is started again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::store::claim::CLAIM_ROWS_MAX;
-use fulcrum_core::store::{Beat, ClaimRequest};
+use fulcrum_core::store::{Beat, ClaimRequest, LineKey};
 use fulcrum_core::time::{Millis, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -361,6 +361,42 @@ impl Hall {
         }
         drop(state);
         self.inner.bell.notify_one();
+    }
+
+    /// Lines in which workers wait with a call, at most `most` of them.
+    #[must_use]
+    pub fn lines(&self, most: usize) -> Vec<LineKey> {
+        let state = self.lock();
+        let calls = state
+            .guests
+            .values()
+            .filter_map(|guest| guest.polls.front());
+        let wanted = calls.flat_map(|poll| {
+            let key = |capability: &String| (poll.namespace, capability.clone());
+            poll.capabilities.iter().map(key)
+        });
+        let lines: BTreeSet<(NamespaceId, String)> = wanted.collect();
+        let key = |(namespace, capability)| LineKey {
+            namespace,
+            capability,
+        };
+        lines.into_iter().take(most).map(key).collect()
+    }
+
+    /// Tasks are ready in these lines, whoever made them.
+    pub fn look(&self, ready: &[LineKey]) {
+        let mut state = self.lock();
+        let mut ring = false;
+        for line in ready {
+            if let Some(line) = state.lines.get_mut(line.namespace, &line.capability) {
+                line.suspect();
+                ring = true;
+            }
+        }
+        drop(state);
+        if ring {
+            self.inner.bell.notify_one();
+        }
     }
 
     /// The grants of this very call that still hold; `None` if the call is new.

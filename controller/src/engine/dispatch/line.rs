@@ -79,6 +79,12 @@ impl Line {
         self.cleared = None;
     }
 
+    /// A tick, or another controller, saw a task in it that may be unknown here. Others are handed off meanwhile: they
+    /// are as old.
+    pub(super) fn suspect(&mut self) {
+        self.left += 1;
+    }
+
     /// What a claim that begins now has to remember.
     pub(super) fn mark(&self) -> u64 {
         self.left

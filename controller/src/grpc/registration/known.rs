@@ -102,6 +102,7 @@ impl Registrations {
             )
             .await?;
         self.engine.catalog.refresh(namespace.id).await?;
+        self.engine.herald.changed();
         let served = Served {
             namespace: namespace.id,
             name: namespace.name.to_string(),

@@ -268,10 +268,8 @@ fn options(seed: u64, entropy: Entropy) -> EngineOptions {
         },
         loops: LoopsConfig {
             tick_ms: 500,
-            reaper_ms: 500,
-            timers_ms: 250,
-            mail_ms: 500,
-            identity_ms: 1_000,
+            sweep_ms: 10_000,
+            mail_age_ms: 500,
             certificates_ms: 1_000,
             partitions_ms: 1_000,
             retention_ms: 1_000,
@@ -282,5 +280,6 @@ fn options(seed: u64, entropy: Entropy) -> EngineOptions {
         },
         answer_bytes_max: 8 << 20,
         entropy,
+        attending: None,
     }
 }

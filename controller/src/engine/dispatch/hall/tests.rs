@@ -328,3 +328,18 @@ async fn a_claim_for_a_few_tasks_leaves_the_other_slots_to_hand_offs() {
     assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
     assert!(hall.claim(Look::Pending).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_in_which_others_saw_a_task_is_claimed_for_and_still_hands_off() {
+    let hall = open_hall();
+    let (call, _answer) = poll(1, 4);
+    hall.park(call).unwrap();
+    let lines = hall.lines(9);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(hall.claim(Look::Pending).is_none());
+    hall.look(&lines);
+    let claim = hall.claim(Look::Pending).expect("somebody saw a task");
+    assert_eq!(hall.take(NAMESPACE, "a"), Some(worker(1)));
+    hall.claimed(&claim, Some(Vec::new()));
+    assert!(hall.claim(Look::Pending).is_none(), "it was gone already");
+}
