@@ -125,42 +125,55 @@ async fn grant(
         .collect())
 }
 
-/// Extends what is still held, in one statement.
+/// Extends what is still held.
 pub(crate) async fn heartbeat(
     pool: &PgPool,
     beats: &[Beat],
     lease: Millis,
 ) -> Result<Vec<BeatOutcome>, Problem> {
     // A beat may be repeated in one batch; a row is updated once.
-    let mut unique: Vec<Beat> = beats.to_vec();
-    unique.sort_by_key(order);
-    unique.dedup();
+    let mut asked: Vec<Beat> = beats.to_vec();
+    asked.sort_by_key(order);
+    asked.dedup();
     let mut tx = Prelude::Beat.begin(pool).await?;
+    let mut held = extend(&mut tx, &asked, lease).await?;
+    asked.retain(|beat| !held.contains_key(&order(beat)));
+    if !asked.is_empty() {
+        // A row that somebody changed while the statement waited for it is locked now, but its new version is beyond
+        // what that statement sees. Another one sees it, and nobody can change it meanwhile.
+        held.extend(extend(&mut tx, &asked, lease).await?);
+    }
+    crate::work::committing(tx.commit()).await?;
+    let outcome = |beat: &Beat| match held.get(&order(beat)) {
+        Some(until) => BeatOutcome::Extended(*until),
+        None => BeatOutcome::Lost,
+    };
+    Ok(beats.iter().map(outcome).collect())
+}
+
+/// Extends those that this statement sees held; tells until when.
+async fn extend(
+    connection: &mut PgConnection,
+    beats: &[Beat],
+    lease: Millis,
+) -> Result<BTreeMap<(Lease, WorkerId), Timestamp>, Problem> {
     let rows = sqlx::query_file!(
         "queries/lease/heartbeat.sql",
-        &column(&unique, |beat| shard(beat.lease.task.shard())),
-        &column(&unique, |beat| beat.lease.task.0),
-        &column(&unique, |beat| long(beat.lease.seq)),
-        &column(&unique, |beat| beat.lease.nonce),
-        &column(&unique, |beat| beat.worker.0),
+        &column(beats, |beat| shard(beat.lease.task.shard())),
+        &column(beats, |beat| beat.lease.task.0),
+        &column(beats, |beat| long(beat.lease.seq)),
+        &column(beats, |beat| beat.lease.nonce),
+        &column(beats, |beat| beat.worker.0),
         long(lease.0),
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(connection)
     .await?;
-    crate::work::committing(tx.commit()).await?;
-    let held: BTreeMap<i64, At> = rows
-        .into_iter()
-        .map(|row| (row.position, row.lease_until))
-        .collect();
-    let outcome = |beat: &Beat| {
-        let position = unique.binary_search_by_key(&order(beat), order).ok()?;
+    let extended = rows.into_iter().filter_map(|row| {
         // `with ordinality` counts from 1.
-        held.get(&long(u64::try_from(position).ok()? + 1)).copied()
-    };
-    Ok(beats
-        .iter()
-        .map(|beat| outcome(beat).map_or(BeatOutcome::Lost, |at| BeatOutcome::Extended(at.into())))
-        .collect())
+        let place = usize::try_from(row.position).ok()?.checked_sub(1)?;
+        Some((order(beats.get(place)?), row.lease_until.into()))
+    });
+    Ok(extended.collect())
 }
 
 /// Offers again what never reached its worker, in one statement.

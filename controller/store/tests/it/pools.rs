@@ -112,3 +112,50 @@ async fn a_server_that_becomes_read_only_under_open_connections_is_left_and_foun
         );
     }
 }
+
+#[tokio::test]
+async fn a_lease_is_renewed_although_its_row_changes_at_that_moment() {
+    let database = Database::new().await;
+    let store = &database.store;
+    store
+        .flush(vec![start_with_task(run(1), "a")])
+        .await
+        .unwrap();
+    let request = ClaimRequest {
+        worker: worker(1),
+        namespace: NAMESPACE,
+        capabilities: vec!["a".to_owned()],
+        slots: 1,
+    };
+    let granted = store.claim(&[request], LEASE).await.unwrap();
+    // As the reaper does when a lease was renewed: it puts the instant right at which to look again.
+    let mut reaper = database.raw().await;
+    reaper
+        .execute("begin; update tasks set due_at = lease_until")
+        .await
+        .unwrap();
+    let beat = Beat {
+        lease: granted[0].lease,
+        worker: worker(1),
+    };
+    let beating = {
+        let store = store.clone();
+        tokio::spawn(async move { store.heartbeat(&[beat], LEASE).await })
+    };
+    let mut watcher = database.raw().await;
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits)
+        .fetch_one(&mut watcher)
+        .await
+        .unwrap()
+        == 0
+    {
+        tokio::task::yield_now().await;
+    }
+    reaper.execute("commit").await.unwrap();
+    let renewed = beating.await.unwrap().unwrap();
+    assert!(
+        matches!(renewed[..], [BeatOutcome::Extended(_)]),
+        "{renewed:?}"
+    );
+}
