@@ -27,7 +27,7 @@ use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::Payload;
 use fulcrum_core::store::reference::ReferenceStore;
 use fulcrum_core::store::{RunStatus, Store, StoreError};
-use fulcrum_core::time::{Millis, Timestamp};
+use fulcrum_core::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -84,12 +84,10 @@ pub(crate) fn world_with(sources: &[&str], answer_bytes_max: u64) -> World {
     controller(living_store(), sources, &options)
 }
 
-/// A store whose clock moves.
+/// A store whose clock goes by itself.
 pub(crate) fn living_store() -> Arc<ReferenceStore> {
-    let store = Arc::new(ReferenceStore::new(BIRTH));
-    // The reference store's clock stands still unless it is moved.
-    tokio::spawn(keep_time(Arc::clone(&store)));
-    store
+    let clock = DatabaseClock::new(BIRTH, monotonic());
+    Arc::new(ReferenceStore::with_clock(move || clock.now()))
 }
 
 /// These workflows, without a database.
@@ -169,17 +167,6 @@ fn controller<S: Store>(store: Arc<S>, sources: &[&str], options: &EngineOptions
         engine,
         tasks,
         newest,
-    }
-}
-
-async fn keep_time(store: Arc<ReferenceStore>) {
-    let began = monotonic();
-    let mut moved = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let elapsed = u64::try_from(began.elapsed().as_millis()).expect("a short test");
-        store.advance(Millis(elapsed - moved));
-        moved = elapsed;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store's executable meaning, in memory: what every call does, without a database in the way.
 //!
-//! Deterministic: a manual clock ([`ReferenceStore::advance`]) and counted nonces. It holds everything under one
-//! mutex; no call waits for anything, so its futures are ready at once.
+//! Deterministic: a manual clock ([`ReferenceStore::advance`]), unless it is given one that goes by itself, and counted
+//! nonces. It holds everything under one mutex; no call waits for anything, so its futures are ready at once.
 
 mod flush;
 pub mod looking;
@@ -9,6 +9,7 @@ mod tasks;
 mod tick;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -35,6 +36,24 @@ use crate::time::{Millis, Timestamp};
 #[derive(Debug)]
 pub struct ReferenceStore {
     state: Mutex<State>,
+    clock: Clock,
+}
+
+/// What moves the store's time.
+enum Clock {
+    /// Whoever holds the store.
+    Hand,
+    /// A clock that goes by itself.
+    Source(Box<dyn Fn() -> Timestamp + Send + Sync>),
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hand => "Hand",
+            Self::Source(_) => "Source",
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,10 +110,20 @@ impl ReferenceStore {
                 now,
                 ..State::default()
             }),
+            clock: Clock::Hand,
         }
     }
 
-    /// Moves the clock.
+    /// An empty store that asks `clock` for the time at each call.
+    #[must_use]
+    pub fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            state: Mutex::default(),
+            clock: Clock::Source(Box::new(clock)),
+        }
+    }
+
+    /// Moves the manual clock.
     pub fn advance(&self, span: Millis) {
         let mut state = self.lock();
         state.now = state.now.plus(span);
@@ -118,7 +147,11 @@ impl ReferenceStore {
 
     /// No call leaves the state half-changed, so a panic elsewhere does not make it unfit for use.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Clock::Source(clock) = &self.clock {
+            state.now = clock();
+        }
+        state
     }
 }
 

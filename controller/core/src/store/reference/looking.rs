@@ -40,7 +40,7 @@ impl ReferenceStore {
         }
     }
 
-    /// Sets the clock, forward or backward.
+    /// Sets the manual clock, forward or backward.
     pub fn set_clock(&self, now: Timestamp) {
         self.lock().now = now;
     }
