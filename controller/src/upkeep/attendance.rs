@@ -4,9 +4,6 @@
 //! somebody may hear them. Ticks keep it fresh; who was silent for too long enters again. What the database was found to
 //! have forgotten is written down.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
-
 use fulcrum_store::PgStore;
 use fulcrum_store::versions::{ControllerRow, Entered, FeatureLevel};
 use uuid::Uuid;
@@ -17,25 +14,11 @@ use crate::loops::{Loop, Progress, TickError};
 /// Period of the loop when no tick wakes it.
 pub const PERIOD_MS: u64 = 60_000;
 
-/// The feature level in force. Cheap to clone; clones are one. It may lag behind by a period, downwards only: what a
-/// level allows may be written a little later than possible, never too early.
-#[derive(Debug, Clone)]
-pub struct LevelInForce(Arc<AtomicI32>);
-
-impl LevelInForce {
-    /// The level.
-    #[must_use]
-    pub fn get(&self) -> FeatureLevel {
-        FeatureLevel(self.0.load(Ordering::Acquire))
-    }
-}
-
 /// Keeps the row of this controller.
 #[derive(Debug)]
 pub struct Attend {
     store: PgStore,
     me: ControllerRow,
-    level: LevelInForce,
 }
 
 impl Attend {
@@ -50,19 +33,9 @@ impl Attend {
             level_max: FeatureLevel::MAX,
         };
         match store.versions().enter(&me).await? {
-            Entered::Welcome(level) => Ok(Self {
-                store,
-                me,
-                level: LevelInForce(Arc::new(AtomicI32::new(level.0))),
-            }),
+            Entered::Welcome(_) => Ok(Self { store, me }),
             Entered::TooOld(level) => Err(too_old(level)),
         }
-    }
-
-    /// The level in force, as it goes on.
-    #[must_use]
-    pub fn level(&self) -> LevelInForce {
-        self.level.clone()
     }
 }
 
@@ -78,7 +51,7 @@ impl Loop for Attend {
 
     async fn tick(&mut self) -> Result<Progress, TickError> {
         match self.store.versions().enter(&self.me).await? {
-            Entered::Welcome(level) => self.level.0.store(level.0, Ordering::Release),
+            Entered::Welcome(_) => {}
             // It was silent for so long that it did not count any more when the level was raised.
             Entered::TooOld(level) => return Err(too_old(level).into()),
         }
