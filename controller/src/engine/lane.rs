@@ -1,6 +1,8 @@
 //! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod commit;
+mod open;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,31 +11,23 @@ use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
 use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
-use fulcrum_core::payload::PayloadRef;
-use fulcrum_core::store::{
-    Commit, CommitOutcome, FlushReport, Folded, GrantedTask, JoinKey, SnapshotMark, Store,
-    StoreError,
-};
+use fulcrum_core::store::{Store, StoreError};
 use fulcrum_core::time::Millis;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::backlog::{Backlog, is_start};
+use super::backlog::Backlog;
 use super::cache::{CachedRun, RunCache};
 use super::catalog::{Catalog, Source};
 use super::dispatch::hall::Hall;
-use super::hand_off::{self, HandOffs};
 use super::herald::Herald;
 use super::item::{Item, LaneError};
-use super::load::load;
 use super::reaper::Reassertion;
 use super::values::Values;
-use super::watch::{Seen, WatchHub};
-use super::work::{Knowledge, Want, Work};
-use crate::clock::{self, DatabaseClock};
+use super::watch::WatchHub;
+use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
 
 /// Sizes of a lane, and what it draws from.
@@ -58,9 +52,6 @@ pub struct LaneOptions {
     /// Where commit ids and the core's entropy come from.
     pub entropy: Entropy,
 }
-
-/// The fate of each commit, and what was handed off.
-type Flushed = (Vec<Result<CommitOutcome, StoreError>>, Vec<GrantedTask>);
 
 /// A lane over a store.
 #[derive(Debug)]
@@ -201,311 +192,6 @@ impl<S: Store, C: Source> Lane<S, C> {
         {
             tracing::debug!(%error, "stale mail stays until it is met again");
         }
-    }
-
-    /// Groups a batch by run and loads what is not cached.
-    async fn open(
-        &mut self,
-        batch: Vec<Item>,
-    ) -> Result<BTreeMap<RunId, Work>, (StoreError, Vec<Item>)> {
-        let mut groups: BTreeMap<RunId, Vec<Item>> = BTreeMap::new();
-        for item in batch {
-            groups.entry(item.command.run).or_default().push(item);
-        }
-        let mut cached: BTreeMap<RunId, CachedRun> = BTreeMap::new();
-        let mut remembered = BTreeSet::new();
-        let mut missing = Vec::new();
-        for (run, items) in &groups {
-            match self.cache.take(*run) {
-                Some(found) => {
-                    remembered.insert(*run);
-                    cached.insert(*run, found);
-                }
-                // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
-                None if items[0].conflicts == 0 && is_start(&items[0].command.kind) => {}
-                None => missing.push(*run),
-            }
-        }
-        let mut corrupt: BTreeMap<RunId, StoreError> = BTreeMap::new();
-        if !missing.is_empty() {
-            match self.load(&missing, &mut corrupt).await {
-                Ok(loaded) => cached.extend(loaded),
-                Err(error) => return Err((error, groups.into_values().flatten().collect())),
-            }
-        }
-        let mut works = BTreeMap::new();
-        for (run, items) in groups {
-            if let Some(error) = corrupt.remove(&run) {
-                tracing::error!(%run, %error, "the run is corrupt and takes no commands");
-                for item in items {
-                    item.answer(Err(LaneError::Store(error.clone())));
-                }
-                continue;
-            }
-            let knowledge = if remembered.contains(&run) {
-                Knowledge::Remembered
-            } else {
-                Knowledge::Read
-            };
-            let mut work = Work::new(
-                run,
-                cached.remove(&run),
-                knowledge,
-                self.options.limits,
-                &mut self.values,
-            );
-            for item in items {
-                work.push(item);
-            }
-            works.insert(run, work);
-        }
-        Ok(works)
-    }
-
-    async fn load(
-        &self,
-        missing: &[RunId],
-        corrupt: &mut BTreeMap<RunId, StoreError>,
-    ) -> Result<Vec<(RunId, CachedRun)>, StoreError> {
-        let mut runs = Vec::new();
-        for (id, folded) in load(self.store.as_ref(), missing).await? {
-            match folded {
-                Ok(Folded {
-                    run,
-                    head,
-                    snapshot,
-                }) => match self.catalog.plan(run.origin.definition).await? {
-                    Ok(plan) => {
-                        let payloads = BTreeSet::new();
-                        runs.push((
-                            id,
-                            CachedRun {
-                                run: Arc::new(run),
-                                head,
-                                plan,
-                                snapshot,
-                                payloads,
-                            },
-                        ));
-                    }
-                    Err(problem) => {
-                        corrupt.insert(id, StoreError::Corrupt { run: id, problem });
-                    }
-                },
-                Err(error) => {
-                    corrupt.insert(id, error);
-                }
-            }
-        }
-        Ok(runs)
-    }
-
-    /// Decides everything that waits in a work, fetching what the core asks for.
-    async fn decide(&mut self, work: &mut Work) -> Result<(), StoreError> {
-        loop {
-            match work.advance(self.clock.now(), &self.options.entropy) {
-                Want::Nothing => return Ok(()),
-                Want::Plan(hash) => work.give_plan(self.catalog.plan(hash).await?),
-                Want::Contracts(namespace) => {
-                    work.give_contracts(self.catalog.contracts(namespace).await?)
-                }
-                Want::Needs(namespace, needs) => {
-                    self.fetch(work, needs.payloads).await?;
-                    for step in needs.joins {
-                        let root = work.root();
-                        let key = JoinKey {
-                            run: work.run,
-                            root,
-                            step: step.clone(),
-                        };
-                        let outputs = self.store.join_outputs(&key).await?;
-                        work.inputs_mut().joins.insert(step, outputs);
-                    }
-                    for workflow in needs.workflows {
-                        let newest = self.catalog.newest(namespace, &workflow).await?;
-                        work.inputs_mut().workflows.insert(workflow, newest);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Gives a work payloads: from memory, and the others from the store.
-    async fn fetch(
-        &mut self,
-        work: &mut Work,
-        needed: BTreeSet<PayloadRef>,
-    ) -> Result<(), StoreError> {
-        let mut missing = Vec::new();
-        for reference in needed {
-            match self.values.get(reference.id) {
-                Some(value) => work.give_payload(reference.id, value),
-                None => missing.push(reference),
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        for new in self.store.payloads(&missing).await? {
-            let id = new.reference.id;
-            let value = new.payload.to_value().map_err(|e| StoreError::Corrupt {
-                run: work.run,
-                problem: format!("payload {id} is not JSON: {e}"),
-            })?;
-            let value = Arc::new(value);
-            self.values.put(id, Arc::clone(&value));
-            work.give_payload(id, value);
-        }
-        Ok(())
-    }
-
-    /// Commits and acts. Gives back mail to throw away.
-    async fn commit(&mut self, mut commits: Vec<Commit>, works: Vec<Work>) -> Vec<MailId> {
-        let hand_offs = HandOffs::take(
-            &self.hall,
-            &mut commits,
-            self.clock.now(),
-            self.options.lease,
-            &self.options.entropy,
-        );
-        let commits: Arc<[Commit]> = commits.into();
-        let (outcomes, granted) = match self.flush(&commits).await {
-            Ok(flushed) => flushed,
-            Err(error) => {
-                for mut work in works {
-                    work.fail(&LaneError::Store(error.clone()));
-                }
-                return Vec::new();
-            }
-        };
-        // Workers first: they have something to do.
-        hand_offs.hand(granted, &commits);
-        let mut discard = Vec::new();
-        for ((work, commit), outcome) in works.into_iter().zip(commits.iter()).zip(outcomes) {
-            match outcome {
-                Ok(CommitOutcome::Committed) => discard.extend(self.act(work, commit)),
-                Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
-                Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
-                Ok(CommitOutcome::Duplicate(record)) => {
-                    let (taken, rest): (Vec<Item>, Vec<Item>) =
-                        work.into_items().into_iter().partition(|item| {
-                            item.request.as_ref().is_some_and(|r| r.key == record.key)
-                        });
-                    for item in taken {
-                        item.answer(Err(LaneError::Duplicate(Box::new(record.clone()))));
-                    }
-                    self.again(rest);
-                }
-                Ok(CommitOutcome::KeyTaken(holder)) => {
-                    for item in work.into_items() {
-                        item.answer(Err(LaneError::KeyTaken(holder)));
-                    }
-                }
-                Err(error) => {
-                    let mut work = work;
-                    work.fail(&LaneError::Store(error));
-                }
-            }
-        }
-        discard
-    }
-
-    /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
-    async fn flush(&mut self, commits: &Arc<[Commit]>) -> Result<Flushed, StoreError> {
-        const RETRIES_MAX: u32 = 3;
-        let mut retries = 0;
-        loop {
-            let sent_at = clock::monotonic();
-            match self.store.flush(Arc::clone(commits)).await {
-                Ok(report) => {
-                    let (outcomes, granted) = self.after_flush(report, sent_at);
-                    return Ok((outcomes.into_iter().map(Ok).collect(), granted));
-                }
-                Err(StoreError::Retry(reason)) if retries < RETRIES_MAX => {
-                    retries += 1;
-                    tracing::debug!(%reason, retries, "flush repeated");
-                }
-                Err(StoreError::Refused(reason)) if commits.len() > 1 => {
-                    tracing::warn!(%reason, commits = commits.len(), "flush refused; committing one by one");
-                    return Ok(self.flush_one_by_one(commits).await);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn flush_one_by_one(&mut self, commits: &[Commit]) -> Flushed {
-        let mut outcomes = Vec::with_capacity(commits.len());
-        let mut granted = Vec::new();
-        for commit in commits {
-            let sent_at = clock::monotonic();
-            let outcome = self.store.flush([commit.clone()]).await;
-            outcomes.push(outcome.map(|report| {
-                let (mut alone, of_this) = self.after_flush(report, sent_at);
-                granted.extend(of_this);
-                alone.pop().expect("a flush answers each commit")
-            }));
-        }
-        (outcomes, granted)
-    }
-
-    fn after_flush(
-        &mut self,
-        report: FlushReport,
-        sent_at: Instant,
-    ) -> (Vec<CommitOutcome>, Vec<GrantedTask>) {
-        let received_at = clock::monotonic();
-        if let Some(jump) = self
-            .clock
-            .observe(report.now, received_at, received_at - sent_at)
-        {
-            tracing::error!(
-                ?jump,
-                "a clock jumped; holders of leases may re-assert them before anything is reaped"
-            );
-            self.reassertion.open();
-        }
-        for mail in report.join_mail {
-            self.backlog.offer(&mail);
-        }
-        (report.outcomes, report.granted)
-    }
-
-    /// After the commit: leave tasks to claims, deliver mail, tell watchers, answer callers, keep the run.
-    fn act(&mut self, mut work: Work, commit: &Commit) -> Vec<MailId> {
-        let head = &commit.head;
-        let run = head.run;
-        let now = self.clock.now();
-        hand_off::announce(&self.hall, commit, now);
-        self.herald.committed(commit, now);
-        let snapshot = match &commit.snapshot {
-            Some(state) => SnapshotMark {
-                seq: head.last_seq,
-                bytes: state.len() as u64,
-            },
-            None => work.snapshot(),
-        };
-        for mail in &commit.mail {
-            self.backlog.offer(mail);
-        }
-        let closed = head.status.is_closed();
-        self.hub.publish(
-            run,
-            Seen {
-                version: head.version,
-                status: head.status,
-                closed: if closed && self.hub.is_watched(run) {
-                    work.closed(commit)
-                } else {
-                    None
-                },
-            },
-        );
-        // The version was what the decisions were made on, so the refusals beside them stand too.
-        let discard = work.refuse();
-        let cached = work.settle(head.clone(), snapshot, &mut self.values);
-        self.keep(run, cached);
-        discard
     }
 
     /// Puts commands that lost a race back in line; they are decided on what is loaded next.

@@ -46,7 +46,7 @@ pub struct Prompted<W> {
     pub standing: Standing,
 }
 
-/// Where an prompted sweep stands.
+/// Where a prompted sweep stands.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// When it began last.

@@ -33,6 +33,7 @@ mod room;
 pub mod rounds;
 pub mod router;
 pub mod start;
+pub mod starting;
 pub mod tick;
 pub mod timers;
 pub mod token;

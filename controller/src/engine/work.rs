@@ -1,13 +1,14 @@
 //! One run's share of a batch: the commands that wait, decided in sequence on the run's state.
 
+mod command;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fulcrum_core::decide::command::MailBody;
-use fulcrum_core::decide::{Answer, CommandKind, Decided, Inputs, Needs, Rejection, decide};
+use fulcrum_core::decide::{Answer, Decided, Inputs, Needs, Rejection, decide};
 use fulcrum_core::definition::plan::Plan;
-use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId, TaskId};
+use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::run::Run;
@@ -15,6 +16,7 @@ use fulcrum_core::store::{Commit, RunHead, SnapshotMark, StoreError};
 use fulcrum_core::task::Lease;
 use fulcrum_core::time::Timestamp;
 
+use self::command::{dead_mail, fenced_task, lease_of, subject};
 use super::assemble::Merged;
 use super::cache::CachedRun;
 use super::catalog::Contracts;
@@ -443,103 +445,5 @@ fn remember(values: &mut Values, new: &NewPayload) -> bool {
             true
         }
         Err(_) => false,
-    }
-}
-
-/// Mail that can never be consumed is thrown away. A cancellation that overtook its child's start stays: it is delivered
-/// again until the child exists.
-fn dead_mail(item: &Item, rejection: &Rejection) -> Option<MailId> {
-    match &item.command.kind {
-        CommandKind::Mail { id, .. }
-            if matches!(
-                rejection,
-                Rejection::RunClosed(_)
-                    | Rejection::Stale(_)
-                    | Rejection::AlreadyStarted(_)
-                    | Rejection::LeaseLost(_)
-            ) =>
-        {
-            Some(*id)
-        }
-        CommandKind::Mail { .. }
-        | CommandKind::Start(_)
-        | CommandKind::Report(_)
-        | CommandKind::AppendJournal(_)
-        | CommandKind::TaskDue(_)
-        | CommandKind::TimerFired { .. }
-        | CommandKind::Signal { .. }
-        | CommandKind::DecideReview(_)
-        | CommandKind::Cancel { .. } => None,
-    }
-}
-
-struct Subject {
-    namespace: NamespaceId,
-    definition: DefinitionHash,
-}
-
-fn subject(item: &Item, state: Option<&Run>) -> Option<Subject> {
-    if let Some(run) = state {
-        return Some(Subject {
-            namespace: run.origin.namespace,
-            definition: run.origin.definition,
-        });
-    }
-    let start = match &item.command.kind {
-        CommandKind::Start(start) => start,
-        CommandKind::Mail {
-            body: MailBody::Start(start),
-            ..
-        } => start,
-        CommandKind::Mail {
-            body: MailBody::JoinProgressed { .. } | MailBody::Cancel { .. } | MailBody::Continue,
-            ..
-        }
-        | CommandKind::Report(_)
-        | CommandKind::AppendJournal(_)
-        | CommandKind::TaskDue(_)
-        | CommandKind::TimerFired { .. }
-        | CommandKind::Signal { .. }
-        | CommandKind::DecideReview(_)
-        | CommandKind::Cancel { .. } => return None,
-    };
-    Some(Subject {
-        namespace: start.namespace,
-        definition: start.definition,
-    })
-}
-
-/// The lease that a command depends on.
-fn lease_of(kind: &CommandKind) -> Option<Lease> {
-    match kind {
-        CommandKind::Report(report) => Some(report.lease),
-        CommandKind::AppendJournal(append) => Some(append.lease),
-        // A task that was never granted has no nonce, and its fence the nil one.
-        CommandKind::TaskDue(due) => Some(Lease {
-            task: due.seen.task,
-            seq: due.seen.lease_seq,
-            nonce: due.seen.lease_nonce.unwrap_or_default(),
-        }),
-        CommandKind::Start(_)
-        | CommandKind::TimerFired { .. }
-        | CommandKind::Signal { .. }
-        | CommandKind::DecideReview(_)
-        | CommandKind::Cancel { .. }
-        | CommandKind::Mail { .. } => None,
-    }
-}
-
-fn fenced_task(kind: &CommandKind) -> Option<TaskId> {
-    match kind {
-        CommandKind::TaskDue(due) => Some(due.seen.task),
-        CommandKind::Report(report) => Some(report.lease.task),
-        // Appends only add; several of one grant may share a batch.
-        CommandKind::AppendJournal(_)
-        | CommandKind::Start(_)
-        | CommandKind::TimerFired { .. }
-        | CommandKind::Signal { .. }
-        | CommandKind::DecideReview(_)
-        | CommandKind::Cancel { .. }
-        | CommandKind::Mail { .. } => None,
     }
 }

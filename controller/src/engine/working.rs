@@ -5,7 +5,7 @@ use std::time::Duration;
 use fulcrum_core::decide::command::{AppendJournal, Report, ReportOutcome};
 use fulcrum_core::decide::{Command, CommandKind, Rejection};
 use fulcrum_core::event::{Actor, Grant, TraceContext};
-use fulcrum_core::ids::{NamespaceId, WorkerId};
+use fulcrum_core::ids::{NamespaceId, RunId, WorkerId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::store::{Beat, GrantedTask, Store};
 use tokio::time::Instant;
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::catalog::Source;
 use super::delivery::{Delivery, deliveries};
 use super::dispatch::hall::Turned;
-use super::dispatch::poll::Parcel;
-use super::dispatch::seat::{ReportSeat, Seat, Wish};
+use super::dispatch::poll::{Parcel, Wish};
+use super::dispatch::seat::{ReportSeat, Seat};
 use super::handle::{Engine, EngineError};
 use super::item::LaneError;
 use super::token::LeaseToken;
@@ -39,6 +39,19 @@ pub struct LeaseCall {
     pub call_id: String,
 }
 
+impl LeaseCall {
+    fn wish(self, wait: Duration, slots_max: u32) -> Wish {
+        Wish {
+            worker: self.worker,
+            namespace: self.namespace,
+            capabilities: self.capabilities,
+            slots: self.slots.min(slots_max),
+            call_id: self.call_id,
+            deadline: Instant::now() + wait,
+        }
+    }
+}
+
 impl<S: Store, C: Source> Engine<S, C> {
     /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
     /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
@@ -52,14 +65,8 @@ impl<S: Store, C: Source> Engine<S, C> {
         if call.slots == 0 || call.capabilities.is_empty() {
             return Ok(Vec::new());
         }
-        let wish = Wish {
-            worker: call.worker,
-            namespace: call.namespace,
-            capabilities: call.capabilities,
-            slots: call.slots.min(self.limits.lease_batch_max),
-            call_id: call.call_id,
-            deadline: Instant::now() + call.wait.max(LEASE_WAIT_MIN),
-        };
+        let wait = call.wait.max(LEASE_WAIT_MIN);
+        let wish = call.wish(wait, self.limits.lease_batch_max);
         let seat = Seat::take(&self.hall, wish).map_err(|turned| match turned {
             Turned::Full => LaneError::Overloaded,
             Turned::Closed => LaneError::Draining,
@@ -74,14 +81,8 @@ impl<S: Store, C: Source> Engine<S, C> {
         if call.slots == 0 || call.capabilities.is_empty() {
             return None;
         }
-        let wish = Wish {
-            worker: call.worker,
-            namespace: call.namespace,
-            capabilities: call.capabilities,
-            slots: call.slots.min(self.limits.lease_batch_max),
-            call_id: call.call_id,
-            deadline: Instant::now() + call.wait,
-        };
+        let wait = call.wait;
+        let wish = call.wish(wait, self.limits.lease_batch_max);
         ReportSeat::take(&self.hall, wish).ok()
     }
 
@@ -150,6 +151,7 @@ impl<S: Store, C: Source> Engine<S, C> {
         outcome: ReportOutcome,
         trace: Option<TraceContext>,
     ) -> Result<(), EngineError> {
+        let family = (token.run, token.root);
         let grant = Grant {
             worker,
             lease_seq: token.lease.seq,
@@ -162,17 +164,7 @@ impl<S: Store, C: Source> Engine<S, C> {
             outcome,
         };
         let kind = CommandKind::Report(Box::new(report));
-        let command = Command {
-            run: token.run,
-            actor: Actor::Worker(worker),
-            trace,
-            kind,
-        };
-        match self.submit(command, token.root, None).await {
-            // A repeated report gets the answer that the first one got.
-            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.told_by(worker, family, kind, trace).await
     }
 
     /// Records completed operations of a task's journal.
@@ -183,19 +175,30 @@ impl<S: Store, C: Source> Engine<S, C> {
         operations: Vec<(String, [u8; 32], NewPayload)>,
         trace: Option<TraceContext>,
     ) -> Result<(), EngineError> {
+        let family = (token.run, token.root);
         let kind = CommandKind::AppendJournal(AppendJournal {
             step: token.step,
             lease: token.lease,
             operations,
         });
+        self.told_by(worker, family, kind, trace).await
+    }
+
+    /// What a worker says of a run. Saying it again gets the answer that the first time got.
+    async fn told_by(
+        &self,
+        worker: WorkerId,
+        (run, root): (RunId, RunId),
+        kind: CommandKind,
+        trace: Option<TraceContext>,
+    ) -> Result<(), EngineError> {
         let command = Command {
-            run: token.run,
+            run,
             actor: Actor::Worker(worker),
             trace,
             kind,
         };
-        match self.submit(command, token.root, None).await {
-            // The journal holds these operations already: a repeated append.
+        match self.submit(command, root, None).await {
             Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
             Err(error) => Err(error),
         }

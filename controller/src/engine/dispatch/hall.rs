@@ -1,6 +1,6 @@
 //! Where lease calls wait, shared by the services that park them, the lanes that hand tasks off and the claimer.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,16 +12,15 @@ use fulcrum_core::time::{Millis, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::guest::{Guest, count};
 use super::line::{Backlog, Line, Lines};
-use super::poll::{Answer, Parcel, Poll, fitting};
+use super::poll::{Parcel, Poll};
 use crate::engine::recent::RecentGrants;
 
 /// Calls parked at once; beyond it a call is shed.
 const POLLS_MAX: usize = 8_192;
 /// Future instants remembered; beyond it the backstop finds the task.
 const INSTANTS_MAX: usize = 4_096;
-/// How long the slots that an answered call had left count as free: its worker is about to call again.
-const CREDIT_MAX: Duration = Duration::from_millis(250);
 /// How long a grant that found no call, or no room in its answer, waits for the worker's next call at most.
 const UNDELIVERED_MAX: Duration = Duration::from_secs(2);
 /// It waits no longer than this part of its lease: what is left must do for the way to the worker and its first
@@ -72,108 +71,6 @@ struct State {
     closed: bool,
 }
 
-/// A worker with parked calls, or with grants that wait for its next one.
-#[derive(Debug, Default)]
-struct Guest {
-    polls: VecDeque<Poll>,
-    /// Slots of the parked calls.
-    slots: u32,
-    /// Slots that answered calls had left. The worker offers them again with its next call; until then tasks are
-    /// leased to them, too, and wait for it.
-    credit: u32,
-    credit_since: Option<Instant>,
-    /// Slots that a commit or a claim under way has taken.
-    taken: u32,
-    undelivered: Vec<(Instant, Parcel)>,
-}
-
-impl Guest {
-    fn free(&self, now: Instant) -> u32 {
-        let credit = match self.credit_since {
-            Some(since) if since + CREDIT_MAX > now => self.credit,
-            Some(_) | None => 0,
-        };
-        let spoken_for = u32::try_from(self.undelivered.len()).unwrap_or(u32::MAX);
-        (self.slots + credit)
-            .saturating_sub(self.taken)
-            .saturating_sub(spoken_for)
-    }
-
-    fn call(&mut self, poll: Poll) {
-        match poll.answer {
-            // These were counted when an earlier answer left them.
-            Answer::AtOnce(_) => self.credit = self.credit.saturating_sub(poll.slots),
-            Answer::AtTheEnd(_) => {}
-        }
-        self.slots = self.slots.saturating_add(poll.slots);
-        self.polls.push_back(poll);
-    }
-
-    /// Answers lease calls with what is there to deliver; tells how many calls are gone from the hall.
-    fn serve(&mut self, inner: &Inner) -> usize {
-        let recent = &inner.recent;
-        let mut gone = 0;
-        let mut waiting = std::mem::take(&mut self.polls);
-        while let Some(poll) = waiting.pop_front() {
-            if self.undelivered.is_empty() {
-                self.polls.push_back(poll);
-                self.polls.append(&mut waiting);
-                break;
-            }
-            let reply = match poll.answer {
-                Answer::AtOnce(reply) => reply,
-                Answer::AtTheEnd(_) => {
-                    self.polls.push_back(poll);
-                    continue;
-                }
-            };
-            gone += 1;
-            self.slots = self.slots.saturating_sub(poll.slots);
-            if reply.is_closed() {
-                continue;
-            }
-            let parcels = self.fetch(poll.slots, inner.input_bytes_max);
-            let left = poll.slots.saturating_sub(count(&parcels));
-            // Before the answer: whoever gets it and loses it may ask again at once.
-            recent.remember(poll.worker, &poll.call_id, &parcels);
-            if let Err(parcels) = reply.send(parcels) {
-                recent.forget(poll.worker, &poll.call_id);
-                let now = Instant::now();
-                let back = parcels.into_iter().map(|parcel| (now, parcel));
-                self.undelivered.splice(0..0, back);
-            } else {
-                self.lend(left);
-            }
-        }
-        gone
-    }
-
-    /// What one answer for so many slots carries.
-    fn fetch(&mut self, slots: u32, input_bytes_max: u64) -> Vec<Parcel> {
-        let parcels = self.undelivered.iter().map(|(_, parcel)| parcel);
-        let rest = self
-            .undelivered
-            .split_off(fitting(parcels, slots, input_bytes_max));
-        std::mem::replace(&mut self.undelivered, rest)
-            .into_iter()
-            .map(|(_, parcel)| parcel)
-            .collect()
-    }
-
-    /// A call that left a report's place: it is gone, and its slots are the worker's to offer again.
-    fn stand_up(&mut self, number: u64) -> Option<Poll> {
-        let own = |poll: &Poll| matches!(poll.answer, Answer::AtTheEnd(n) if n == number);
-        let poll = self.polls.remove(self.polls.iter().position(own)?)?;
-        self.slots = self.slots.saturating_sub(poll.slots);
-        Some(poll)
-    }
-
-    fn lend(&mut self, slots: u32) {
-        self.credit = self.credit.saturating_add(slots);
-        self.credit_since = Some(Instant::now());
-    }
-}
-
 /// A claim about to be made.
 #[derive(Debug)]
 pub struct Claim {
@@ -219,16 +116,16 @@ impl Hall {
         if state.polls >= POLLS_MAX {
             return Err(Turned::Full);
         }
-        let (worker, namespace) = (poll.worker, poll.namespace);
-        let mut ring = poll.deadline < Instant::now() + SHORT_WAIT;
-        for capability in &poll.capabilities {
+        let (worker, namespace) = (poll.wish.worker, poll.wish.namespace);
+        let mut ring = poll.wish.deadline < Instant::now() + SHORT_WAIT;
+        for capability in &poll.wish.capabilities {
             let line = state.lines.entry(namespace, capability);
             line.wait(worker);
             ring |= line.is_pending();
         }
         let guest = state.guests.entry(worker).or_default();
         guest.call(poll);
-        state.polls = state.polls + 1 - guest.serve(&self.inner);
+        state.polls = state.polls + 1 - self.inner.serve(guest);
         if ring {
             self.inner.bell.notify_one();
         }
@@ -243,22 +140,9 @@ impl Hall {
         let Some(guest) = state.guests.get_mut(&worker) else {
             return;
         };
-        let before = guest.polls.len();
-        let mut freed = 0;
-        guest.polls.retain(|poll| {
-            if poll.is_gone() {
-                freed += poll.slots;
-            }
-            !poll.is_gone()
-        });
-        state.polls = state.polls.saturating_sub(before - guest.polls.len());
-        guest.slots = guest.slots.saturating_sub(freed);
-        guest.lend(freed);
-        let now = Instant::now();
-        guest
-            .undelivered
-            .extend(left.into_iter().map(|parcel| (now, parcel)));
-        state.polls = state.polls.saturating_sub(guest.serve(&self.inner));
+        let gone = guest.drop_gone();
+        left.into_iter().for_each(|parcel| guest.keep(parcel));
+        state.polls = state.polls.saturating_sub(gone + self.inner.serve(guest));
     }
 
     /// A name for a report's place.
@@ -277,12 +161,17 @@ impl Hall {
             return Vec::new();
         };
         state.polls = state.polls.saturating_sub(1);
-        for capability in &poll.capabilities {
-            state.lines.entry(poll.namespace, capability).wait(worker);
+        for capability in &poll.wish.capabilities {
+            state
+                .lines
+                .entry(poll.wish.namespace, capability)
+                .wait(worker);
         }
-        let parcels = guest.fetch(poll.slots, self.inner.input_bytes_max);
-        guest.lend(poll.slots.saturating_sub(count(&parcels)));
-        self.inner.recent.remember(worker, &poll.call_id, &parcels);
+        let parcels = guest.fetch(poll.wish.slots, self.inner.input_bytes_max);
+        guest.lend(poll.wish.slots.saturating_sub(count(&parcels)));
+        self.inner
+            .recent
+            .remember(worker, &poll.wish.call_id, &parcels);
         parcels
     }
 
@@ -294,7 +183,7 @@ impl Hall {
             && let Some(poll) = guest.stand_up(number)
         {
             state.polls = state.polls.saturating_sub(1);
-            guest.lend(poll.slots);
+            guest.lend(poll.wish.slots);
         }
     }
 
@@ -325,7 +214,7 @@ impl Hall {
     /// A commit that had taken this slot did not go through.
     pub fn put_back(&self, worker: WorkerId) {
         if let Some(guest) = self.lock().guests.get_mut(&worker) {
-            guest.taken = guest.taken.saturating_sub(1);
+            guest.put_back(1);
         }
     }
 
@@ -338,7 +227,7 @@ impl Hall {
         let workers: BTreeSet<WorkerId> = parcels.iter().map(|p| p.task.worker).collect();
         for parcel in &parcels {
             if let Some(guest) = guard.guests.get_mut(&parcel.task.worker) {
-                guest.taken = guest.taken.saturating_sub(1);
+                guest.put_back(1);
             }
         }
         guard.deliver(parcels);
@@ -372,8 +261,8 @@ impl Hall {
             .values()
             .filter_map(|guest| guest.polls.front());
         let wanted = calls.flat_map(|poll| {
-            let key = |capability: &String| (poll.namespace, capability.clone());
-            poll.capabilities.iter().map(key)
+            let key = |capability: &String| (poll.wish.namespace, capability.clone());
+            poll.wish.capabilities.iter().map(key)
         });
         let lines: BTreeSet<(NamespaceId, String)> = wanted.collect();
         let key = |(namespace, capability)| LineKey {
@@ -437,9 +326,9 @@ impl Hall {
             let Some(poll) = guest.polls.front() else {
                 continue;
             };
-            let served = poll.capabilities.iter();
+            let served = poll.wish.capabilities.iter();
             let served: Vec<&Line> = served
-                .filter_map(|capability| lines.get(poll.namespace, capability))
+                .filter_map(|capability| lines.get(poll.wish.namespace, capability))
                 .collect();
             let free = guest.free(now);
             let slots = match backlog(&served) {
@@ -452,16 +341,16 @@ impl Hall {
             if slots == 0 {
                 continue;
             }
-            for capability in &poll.capabilities {
-                if let Some(line) = lines.get(poll.namespace, capability) {
-                    let key = (poll.namespace, capability.clone());
+            for capability in &poll.wish.capabilities {
+                if let Some(line) = lines.get(poll.wish.namespace, capability) {
+                    let key = (poll.wish.namespace, capability.clone());
                     claim.marks.insert(key, line.mark());
                 }
             }
             claim.requests.push(ClaimRequest {
                 worker: *worker,
-                namespace: poll.namespace,
-                capabilities: poll.capabilities.clone(),
+                namespace: poll.wish.namespace,
+                capabilities: poll.wish.capabilities.clone(),
                 slots,
             });
             guest.taken += slots;
@@ -475,7 +364,7 @@ impl Hall {
         let State { guests, lines, .. } = &mut *guard;
         for request in &claim.requests {
             if let Some(guest) = guests.get_mut(&request.worker) {
-                guest.taken = guest.taken.saturating_sub(request.slots);
+                guest.put_back(request.slots);
             }
             // Whoever looked for a slot meanwhile found none and struck the worker off.
             for capability in &request.capabilities {
@@ -527,39 +416,11 @@ impl Hall {
         let mut next: Option<Instant> = None;
         let mut stale = Vec::new();
         let mut polls = 0;
-        let sooner = |next: &mut Option<Instant>, at: Instant| {
-            *next = Some(next.map_or(at, |next| next.min(at)));
-        };
         guard.guests.retain(|_, guest| {
-            for poll in std::mem::take(&mut guest.polls) {
-                if poll.is_gone() {
-                    continue;
-                }
-                if poll.deadline > now {
-                    sooner(&mut next, poll.deadline);
-                    guest.polls.push_back(poll);
-                } else if let Answer::AtOnce(reply) = poll.answer {
-                    let _gone = reply.send(Vec::new());
-                }
-            }
-            guest.slots = guest.polls.iter().map(|poll| poll.slots).sum();
+            let due = |at| next = Some(next.map_or(at, |next| next.min(at)));
+            guest.sweep(now, self.inner.undelivered_max, due, &mut stale);
             polls += guest.polls.len();
-            guest.undelivered.retain(|(since, parcel)| {
-                let keep = *since + self.inner.undelivered_max > now;
-                if keep {
-                    sooner(&mut next, *since + self.inner.undelivered_max);
-                } else {
-                    stale.push(beat(parcel));
-                }
-                keep
-            });
-            let lent = guest
-                .credit_since
-                .is_some_and(|since| since + CREDIT_MAX > now);
-            if !lent {
-                guest.credit = 0;
-            }
-            !guest.polls.is_empty() || !guest.undelivered.is_empty() || guest.taken > 0 || lent
+            !guest.is_idle(now)
         });
         guard.polls = polls;
         (next, stale)
@@ -570,17 +431,7 @@ impl Hall {
     pub(super) fn close(&self) -> Vec<Beat> {
         let mut state = self.lock();
         state.closed = true;
-        let mut stale = Vec::new();
-        for guest in state.guests.values_mut() {
-            for poll in guest.polls.drain(..) {
-                if let Answer::AtOnce(reply) = poll.answer {
-                    let _gone = reply.send(Vec::new());
-                }
-            }
-            (guest.slots, guest.credit) = (0, 0);
-            stale.extend(guest.undelivered.drain(..).map(|(_, parcel)| beat(&parcel)));
-        }
-        stale
+        state.guests.values_mut().flat_map(Guest::close).collect()
     }
 
     /// Every line may have a backlog: what was known is not known any more.
@@ -597,19 +448,25 @@ impl Hall {
     }
 }
 
+impl Inner {
+    /// Answers calls of this worker; tells how many are gone from the hall.
+    fn serve(&self, guest: &mut Guest) -> usize {
+        guest.serve(&self.recent, self.input_bytes_max)
+    }
+}
+
 impl State {
     fn deliver(&mut self, parcels: Vec<Parcel>) {
-        let now = Instant::now();
         for parcel in parcels {
             let guest = self.guests.entry(parcel.task.worker).or_default();
-            guest.undelivered.push((now, parcel));
+            guest.keep(parcel);
         }
     }
 
     fn serve(&mut self, workers: &BTreeSet<WorkerId>, inner: &Inner) {
         for worker in workers {
             if let Some(guest) = self.guests.get_mut(worker) {
-                self.polls = self.polls.saturating_sub(guest.serve(inner));
+                self.polls = self.polls.saturating_sub(inner.serve(guest));
             }
         }
     }
@@ -620,17 +477,6 @@ fn backlog(lines: &[&Line]) -> Backlog {
     lines
         .iter()
         .fold(Backlog::Tasks(0), |sum, line| sum.and(line.backlog()))
-}
-
-fn count(parcels: &[Parcel]) -> u32 {
-    u32::try_from(parcels.len()).unwrap_or(u32::MAX)
-}
-
-fn beat(parcel: &Parcel) -> Beat {
-    Beat {
-        lease: parcel.task.lease,
-        worker: parcel.task.worker,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! Grants whose call has gone wait a moment for the same worker's next one, and are given back if none comes.
 
 pub mod claimer;
+mod guest;
 pub mod hall;
 pub mod line;
 pub mod poll;

@@ -2,7 +2,7 @@
 
 use fulcrum_core::ids::{NamespaceId, WorkerId};
 use fulcrum_core::payload::Payload;
-use fulcrum_core::store::GrantedTask;
+use fulcrum_core::store::{Beat, GrantedTask};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -15,6 +15,16 @@ pub struct Parcel {
     pub input: Option<Payload>,
 }
 
+impl Parcel {
+    /// What names the grant, to be given back.
+    pub(super) fn beat(&self) -> Beat {
+        Beat {
+            lease: self.task.lease,
+            worker: self.task.worker,
+        }
+    }
+}
+
 /// How a call gets its tasks.
 #[derive(Debug)]
 pub enum Answer {
@@ -25,10 +35,10 @@ pub enum Answer {
     AtTheEnd(u64),
 }
 
-/// A parked call.
+/// Who calls, for what.
 #[derive(Debug)]
-pub struct Poll {
-    /// Who asks, from the certificate.
+pub struct Wish {
+    /// From the certificate.
     pub worker: WorkerId,
     /// In which namespace.
     pub namespace: NamespaceId,
@@ -40,6 +50,13 @@ pub struct Poll {
     pub call_id: String,
     /// Answered empty at this instant.
     pub deadline: Instant,
+}
+
+/// A parked call.
+#[derive(Debug)]
+pub struct Poll {
+    /// What is asked.
+    pub wish: Wish,
     /// How it is answered.
     pub answer: Answer,
 }
@@ -50,6 +67,15 @@ impl Poll {
         match &self.answer {
             Answer::AtOnce(reply) => reply.is_closed(),
             Answer::AtTheEnd(_) => false,
+        }
+    }
+
+    /// There is nothing for this call.
+    pub(super) fn answer_empty(self) {
+        match self.answer {
+            // Whoever has gone misses nothing.
+            Answer::AtOnce(reply) => drop(reply.send(Vec::new())),
+            Answer::AtTheEnd(_) => {}
         }
     }
 }

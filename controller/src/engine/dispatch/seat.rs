@@ -1,42 +1,10 @@
 //! A call's place in the hall. However the call ends, nothing that it was sent is lost.
 
-use fulcrum_core::ids::{NamespaceId, WorkerId};
+use fulcrum_core::ids::WorkerId;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::hall::{Hall, Turned};
-use super::poll::{Answer, Parcel, Poll};
-
-/// Who calls, for what.
-#[derive(Debug)]
-pub struct Wish {
-    /// From the certificate.
-    pub worker: WorkerId,
-    /// In which namespace.
-    pub namespace: NamespaceId,
-    /// Capabilities offered and granted.
-    pub capabilities: Vec<String>,
-    /// Free slots.
-    pub slots: u32,
-    /// Names the call, so that it can be repeated; empty if it cannot.
-    pub call_id: String,
-    /// Answered empty at this instant.
-    pub deadline: Instant,
-}
-
-impl Wish {
-    fn poll(self, answer: Answer) -> Poll {
-        Poll {
-            worker: self.worker,
-            namespace: self.namespace,
-            capabilities: self.capabilities,
-            slots: self.slots,
-            call_id: self.call_id,
-            deadline: self.deadline,
-            answer,
-        }
-    }
-}
+use super::poll::{Answer, Parcel, Poll, Wish};
 
 /// The place of a lease call: it leaves with the first tasks that come.
 #[derive(Debug)]
@@ -49,13 +17,14 @@ pub struct Seat {
 impl Seat {
     /// Parks a call.
     pub fn take(hall: &Hall, wish: Wish) -> Result<Self, Turned> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answered) = oneshot::channel();
         let worker = wish.worker;
-        hall.park(wish.poll(Answer::AtOnce(reply)))?;
+        let answer = Answer::AtOnce(reply);
+        hall.park(Poll { wish, answer })?;
         Ok(Self {
             hall: hall.clone(),
             worker,
-            answer,
+            answer: answered,
         })
     }
 
@@ -86,7 +55,8 @@ impl ReportSeat {
     /// Parks a call.
     pub fn take(hall: &Hall, wish: Wish) -> Result<Self, Turned> {
         let (worker, number) = (wish.worker, hall.number());
-        hall.park(wish.poll(Answer::AtTheEnd(number)))?;
+        let answer = Answer::AtTheEnd(number);
+        hall.park(Poll { wish, answer })?;
         Ok(Self {
             hall: hall.clone(),
             worker,

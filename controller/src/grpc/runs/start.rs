@@ -12,7 +12,8 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::Runs;
-use crate::engine::handle::{ClientRequest, StartRequest, Started};
+use crate::engine::handle::ClientRequest;
+use crate::engine::starting::{StartRequest, Started};
 use crate::grpc::caller::actor;
 use crate::grpc::convert::run::Detail;
 use crate::grpc::convert::{definition, fault, payload, request as ids, time, trace};

@@ -15,6 +15,7 @@ mod joins;
 mod judge;
 mod lock;
 mod messages;
+mod rows;
 mod talk;
 mod tasks;
 mod unknown;
@@ -100,7 +101,7 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
             }
         };
     }
-    if batch.iter().any(|commit| commit::hides_a_fence(commit)) {
+    if batch.iter().any(|commit| rows::hides_a_fence(commit)) {
         return Ok(Attempt::Again);
     }
     let mut tx = Prelude::Commit.begin(pool).await?;
@@ -111,9 +112,9 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     let fenced = batch
         .iter()
         .copied()
-        .filter(|commit| commit::other_fences(commit).next().is_some());
+        .filter(|commit| rows::other_fences(commit).next().is_some());
     let tasks = lock::tasks(&mut tx, fenced).await?;
-    let mut fences = batch.iter().flat_map(|commit| commit::other_fences(commit));
+    let mut fences = batch.iter().flat_map(|commit| rows::other_fences(commit));
     if !fences.all(|fence| judge::holds(&tasks, fence)) {
         tx.rollback().await?;
         return Ok(Attempt::Again);
@@ -182,7 +183,7 @@ fn is_plain(commit: &Commit) -> bool {
         && commit.timers.is_empty()
         && commit.reviews.is_empty()
         && !commit.tasks.iter().any(stays)
-        && commit::other_fences(commit).next().is_none()
+        && rows::other_fences(commit).next().is_none()
 }
 
 fn all_committed(batch: &[&Commit], receipt: Receipt) -> FlushReport {

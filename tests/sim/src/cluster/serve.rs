@@ -1,8 +1,7 @@
 //! A call meets the engine, as `grpc/` would have it meet.
 
-use fulcrum_controller::engine::handle::{
-    Addressed, ClientRequest, Decided, EngineError, StartRequest, Started,
-};
+use fulcrum_controller::engine::handle::{Addressed, ClientRequest, Decided, EngineError};
+use fulcrum_controller::engine::starting::{StartRequest, Started};
 use fulcrum_controller::engine::token::LeaseToken;
 use fulcrum_controller::engine::working::LeaseCall;
 use fulcrum_core::decide::command::{Operation, OperationRequest, ReportOutcome};

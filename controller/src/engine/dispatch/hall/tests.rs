@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
-use crate::engine::dispatch::seat::{ReportSeat, Wish};
+use crate::engine::dispatch::guest::CREDIT_MAX;
+use crate::engine::dispatch::poll::{Answer, Wish};
+use crate::engine::dispatch::seat::ReportSeat;
 
 const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(0xA));
 
@@ -20,15 +22,21 @@ fn worker(n: u128) -> WorkerId {
 fn poll(n: u128, slots: u32) -> (Poll, oneshot::Receiver<Vec<Parcel>>) {
     let (reply, answer) = oneshot::channel();
     let poll = Poll {
+        wish: wish(n, slots, format!("call-{n}")),
+        answer: Answer::AtOnce(reply),
+    };
+    (poll, answer)
+}
+
+fn wish(n: u128, slots: u32, call_id: String) -> Wish {
+    Wish {
         worker: worker(n),
         namespace: NAMESPACE,
         capabilities: vec!["a".to_owned()],
         slots,
-        call_id: format!("call-{n}"),
+        call_id,
         deadline: Instant::now() + Duration::from_secs(50),
-        answer: Answer::AtOnce(reply),
-    };
-    (poll, answer)
+    }
 }
 
 fn parcel(n: u128, task: u64) -> Parcel {
@@ -64,16 +72,7 @@ fn parcel(n: u128, task: u64) -> Parcel {
 
 /// A call that hands in as many reports.
 fn reports(hall: &Hall, n: u128, slots: u32) -> ReportSeat {
-    let (Poll { capabilities, .. }, _) = poll(n, slots);
-    let wish = Wish {
-        worker: worker(n),
-        namespace: NAMESPACE,
-        capabilities,
-        slots,
-        call_id: format!("reports-{n}"),
-        deadline: Instant::now() + Duration::from_secs(50),
-    };
-    ReportSeat::take(hall, wish).unwrap()
+    ReportSeat::take(hall, wish(n, slots, format!("reports-{n}"))).unwrap()
 }
 
 const LEASE: Millis = Millis::from_secs(30);
