@@ -44,8 +44,11 @@ struct Anchor {
     monotonic: Instant,
 }
 
-/// The database's time, estimated between observations. The estimate is never ahead of the truth by more than the
-/// drift of the monotonic clock, because an observation is anchored at the moment its answer arrived.
+/// The database's time, estimated between observations.
+///
+/// What an answer says was true at some moment of its round trip, so an observation bounds the time at its arrival from
+/// both sides. The estimate is moved only if it lies outside, to the nearer bound: it does not go back and forth with
+/// the time that answers take, and errs by no more than the quickest of them.
 #[derive(Debug)]
 pub struct DatabaseClock {
     anchor: ArcSwap<Anchor>,
@@ -88,10 +91,17 @@ impl DatabaseClock {
     ) -> Option<Jump> {
         let expected = self.at(received_at);
         let forgiven = JUMP_MIN.0 + u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
-        self.anchor.store(std::sync::Arc::new(Anchor {
-            database,
-            monotonic: received_at,
-        }));
+        let latest = Timestamp(
+            database
+                .0
+                .saturating_add(i64::try_from(round_trip.as_micros()).unwrap_or(i64::MAX)),
+        );
+        if expected < database || latest < expected {
+            self.anchor.store(std::sync::Arc::new(Anchor {
+                database: expected.clamp(database, latest),
+                monotonic: received_at,
+            }));
+        }
         let (ahead, behind) = (database.since(expected), expected.since(database));
         if ahead.0 > forgiven {
             Some(Jump::Forward(ahead))
@@ -120,6 +130,32 @@ mod tests {
     }
 
     #[test]
+    fn time_does_not_go_back_because_an_answer_took_long() {
+        let start = monotonic();
+        let clock = DatabaseClock::new(NOON, start);
+        // Asked at 10 s, said at once, and 40 ms under way.
+        let arrival = start + Duration::from_millis(10_040);
+        let said = NOON.plus(Millis(10_000));
+        assert_eq!(
+            clock.observe(said, arrival, Duration::from_millis(40)),
+            None
+        );
+        assert_eq!(clock.at(arrival), NOON.plus(Millis(10_040)));
+        // Nobody's clock runs like another's: an estimate that cannot be true is corrected.
+        assert_eq!(
+            clock.observe(said, arrival, Duration::from_millis(30)),
+            None
+        );
+        assert_eq!(clock.at(arrival), NOON.plus(Millis(10_030)));
+        let late = NOON.plus(Millis(10_035));
+        assert_eq!(
+            clock.observe(late, arrival, Duration::from_millis(30)),
+            None
+        );
+        assert_eq!(clock.at(arrival), late);
+    }
+
+    #[test]
     fn a_slow_answer_is_not_a_jump_but_a_leap_is() {
         let start = monotonic();
         let clock = DatabaseClock::new(NOON, start);
@@ -135,7 +171,7 @@ mod tests {
         let later = start + Duration::from_secs(10);
         assert_eq!(
             clock.observe(NOON.plus(Millis(67_000)), later, Duration::ZERO),
-            Some(Jump::Forward(Millis(60_000)))
+            Some(Jump::Forward(Millis(57_000)))
         );
         assert_eq!(
             clock.observe(NOON, later, Duration::ZERO),
