@@ -66,6 +66,14 @@ impl Outbox {
         self.waiting.push_back(waiting);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Puts back what was taken, before all others and in its order.
     pub(super) fn put_back(&mut self, taken: Vec<Waiting>) {
         for waiting in taken.into_iter().rev() {

@@ -13,6 +13,7 @@ use fulcrum_proto::{
         task_report_result::Result as Reported, worker_service_client::WorkerServiceClient,
     },
 };
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Code;
 
@@ -29,9 +30,13 @@ use crate::{
 };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Calls under way at a time. While the controller commits what one brought, the next is on its way.
+const CALLS_MAX: usize = 4;
+/// With so many under way, another is made for a full batch only: few large calls cost less than many small ones.
+const CALLS_EAGER: usize = 2;
 
-/// Hands in reports in the order they came, as many at a time as queued up during the last call. Ends when
-/// nothing can come any more.
+/// Hands in reports in the order they came, as many at a time as queued up during earlier calls. Ends when nothing can
+/// come any more.
 pub(super) async fn report(
     mut client: WorkerServiceClient<Channel>,
     desk: Arc<Desk>,
@@ -41,58 +46,66 @@ pub(super) async fn report(
 ) {
     let mut outbox = Outbox::default();
     let mut backoff = Backoff::default();
-    loop {
-        if !gather(&mut outbox, &mut outlet).await {
-            return;
-        }
-        let batch = outbox.take(Instant::now(), batch_max);
-        if batch.is_empty() {
-            continue;
-        }
-        let request = ReportTasksRequest {
-            next_slots: desk.next_slots(batch.len()),
-            reports: batch.iter().map(|waiting| waiting.report.clone()).collect(),
-        };
-        let answer = client.report_tasks(timed(request, ANSWER_TIMEOUT)).await;
-        match answer.map_err(Refusal::from) {
-            Ok(response) => {
-                backoff.reset();
-                settle(&desk, &mut outbox, batch, response.into_inner());
+    let mut paused_until = Instant::now();
+    let mut calls = FuturesUnordered::new();
+    let mut open = true;
+    while open || !outbox.is_empty() || !calls.is_empty() {
+        while Instant::now() >= paused_until
+            && (calls.len() < CALLS_EAGER || (calls.len() < CALLS_MAX && outbox.len() >= batch_max))
+        {
+            let batch = outbox.take(Instant::now(), batch_max);
+            if batch.is_empty() {
+                break;
             }
-            Err(refusal) => {
-                let pause = backoff.next(refusal.retry_after);
-                tracing::warn!(%refusal, ?pause, reports = batch.len(), "cannot hand in reports");
-                tokio::time::sleep(pause).await;
-                if refusal.reason == Some(ErrorReason::NotRegistered) {
-                    // A refusal of this, too, is seen by those who ask for tasks.
-                    let _ = registration.renew(&mut client).await;
-                    outbox.put_back(batch);
-                } else {
-                    refused(&desk, &mut outbox, batch, &refusal);
+            calls.push(hand_in(client.clone(), &desk, batch));
+        }
+        let next = outbox.next_due().map(|due| due.max(paused_until));
+        let has_room = calls.len() < CALLS_EAGER;
+        tokio::select! {
+            biased;
+            Some((batch, answer)) = calls.next() => match answer {
+                Ok(response) => {
+                    backoff.reset();
+                    settle(&desk, &mut outbox, batch, response);
+                }
+                Err(refusal) => {
+                    let pause = backoff.next(refusal.retry_after);
+                    tracing::warn!(%refusal, ?pause, reports = batch.len(), "cannot hand in reports");
+                    paused_until = Instant::now() + pause;
+                    if refusal.reason == Some(ErrorReason::NotRegistered) {
+                        // A refusal of this, too, is seen by those who ask for tasks.
+                        let _ = registration.renew(&mut client).await;
+                        outbox.put_back(batch);
+                    } else {
+                        refused(&desk, &mut outbox, batch, &refusal);
+                    }
+                }
+            },
+            arrived = outlet.recv(), if open => {
+                open = arrived.is_some();
+                let queued = std::iter::from_fn(|| outlet.try_recv().ok());
+                for report in arrived.into_iter().chain(queued) {
+                    outbox.push(Waiting::new(report, Instant::now()));
                 }
             }
+            () = tokio::time::sleep_until(next.unwrap_or(paused_until)), if has_room && next.is_some() => {}
         }
     }
 }
 
-/// Waits until a report is due, taking in those that come. `false` when there is none and none can come.
-async fn gather(outbox: &mut Outbox, outlet: &mut mpsc::UnboundedReceiver<TaskReport>) -> bool {
-    let arrived = match outbox.next_due() {
-        None => match outlet.recv().await {
-            Some(report) => Some(report),
-            None => return false,
-        },
-        Some(due) => tokio::select! {
-            biased;
-            () = tokio::time::sleep_until(due) => None,
-            Some(report) = outlet.recv() => Some(report),
-        },
+/// One call.
+async fn hand_in(
+    mut client: WorkerServiceClient<Channel>,
+    desk: &Desk,
+    batch: Vec<Waiting>,
+) -> (Vec<Waiting>, Result<ReportTasksResponse, Refusal>) {
+    let request = ReportTasksRequest {
+        next_slots: desk.next_slots(batch.len()),
+        reports: batch.iter().map(|waiting| waiting.report.clone()).collect(),
     };
-    let queued = std::iter::from_fn(|| outlet.try_recv().ok());
-    for report in arrived.into_iter().chain(queued) {
-        outbox.push(Waiting::new(report, Instant::now()));
-    }
-    true
+    let answer = client.report_tasks(timed(request, ANSWER_TIMEOUT)).await;
+    let answer = answer.map(tonic::Response::into_inner);
+    (batch, answer.map_err(Refusal::from))
 }
 
 /// What the answer to one report means for it.
