@@ -187,19 +187,28 @@ impl Hall {
         }
     }
 
-    /// Takes a free slot for a task that a commit is about to make. `None` if there is none, or if older tasks wait.
+    /// Takes a free slot for a task that a commit is about to make. `None` if there is none to spare: as many stay free
+    /// as there are older tasks that wait for a claim.
     /// What was taken is used by [`Hall::hand`] or put back by [`Hall::put_back`].
     #[must_use]
     pub fn take(&self, namespace: NamespaceId, capability: &str) -> Option<WorkerId> {
         let mut guard = self.lock();
-        let state = &mut *guard;
-        let line = state.lines.get_mut(namespace, capability)?;
-        if !line.is_open() || state.closed {
+        let State {
+            guests,
+            lines,
+            closed,
+            ..
+        } = &mut *guard;
+        let line = lines.get_mut(namespace, capability)?;
+        if *closed {
             return None;
         }
         let now = Instant::now();
+        if !has_free(guests, line, line.reserved()?, now) {
+            return None;
+        }
         while let Some(worker) = line.waiting.pop_front() {
-            if let Some(guest) = state.guests.get_mut(&worker)
+            if let Some(guest) = guests.get_mut(&worker)
                 && guest.free(now) > 0
             {
                 guest.taken += 1;
@@ -342,9 +351,9 @@ impl Hall {
                 continue;
             }
             for capability in &poll.wish.capabilities {
-                if let Some(line) = lines.get(poll.wish.namespace, capability) {
+                if let Some(line) = lines.get_mut(poll.wish.namespace, capability) {
                     let key = (poll.wish.namespace, capability.clone());
-                    claim.marks.insert(key, line.mark());
+                    claim.marks.insert(key, line.begin());
                 }
             }
             claim.requests.push(ClaimRequest {
@@ -371,6 +380,11 @@ impl Hall {
                 lines
                     .entry(request.namespace, capability)
                     .wait(request.worker);
+            }
+        }
+        for (namespace, capability) in claim.marks.keys() {
+            if let Some(line) = lines.get_mut(*namespace, capability) {
+                line.over();
             }
         }
         let Some(granted) = granted else { return };
@@ -470,6 +484,19 @@ impl State {
             }
         }
     }
+}
+
+/// Have the workers in this line more free slots than are reserved?
+fn has_free(guests: &BTreeMap<WorkerId, Guest>, line: &Line, reserved: u32, now: Instant) -> bool {
+    let mut needed = reserved;
+    // Without a reservation the taking itself will tell.
+    needed == 0
+        || line.waiting.iter().any(|worker| {
+            let free = guests.get(worker).map_or(0, |guest| guest.free(now));
+            let enough = free > needed;
+            needed = needed.saturating_sub(free);
+            enough
+        })
 }
 
 /// What waits in the lines that one worker serves.

@@ -9,12 +9,12 @@ use fulcrum_core::ids::{NamespaceId, WorkerId};
 pub(super) struct Line {
     /// Workers that may have a free slot, next one first. Who turns out to have none leaves until its next call.
     pub(super) waiting: VecDeque<WorkerId>,
-    /// May tasks be handed off, or do older ones wait for a claim?
-    open: bool,
     /// Counts the tasks that were left to claims.
     left: u64,
     /// Those up to here are known to be gone; `None` while nobody knows what waits.
     cleared: Option<u64>,
+    /// Those up to here are being claimed.
+    claiming: Option<u64>,
 }
 
 /// How many tasks of a line wait for a claim.
@@ -43,9 +43,11 @@ impl Line {
         }
     }
 
-    /// May a new task be handed off without passing older ones?
-    pub(super) fn is_open(&self) -> bool {
-        self.open
+    /// Slots that have to stay free for older tasks, which only a claim finds, beside those that a claim under way has
+    /// taken. `None` while nobody knows how many that are: then nothing may be handed off past them.
+    pub(super) fn reserved(&self) -> Option<u32> {
+        let found = self.cleared?.max(self.claiming.unwrap_or_default());
+        Some(u32::try_from(self.left - found).unwrap_or(u32::MAX))
     }
 
     /// May there be tasks that only a claim finds?
@@ -63,7 +65,6 @@ impl Line {
 
     /// A task was left to a claim.
     pub(super) fn leave(&mut self) {
-        self.open = false;
         self.left += 1;
     }
 
@@ -75,25 +76,27 @@ impl Line {
 
     /// A claim got all that it asked for: there may be more.
     pub(super) fn goes_on(&mut self) {
-        self.open = false;
         self.cleared = None;
     }
 
-    /// A tick, or another controller, saw a task in it that may be unknown here. Others are handed off meanwhile: they
-    /// are as old.
+    /// A tick, or another controller, saw a task in it that may be unknown here.
     pub(super) fn suspect(&mut self) {
         self.left += 1;
     }
 
-    /// What a claim that begins now has to remember.
-    pub(super) fn mark(&self) -> u64 {
+    /// A claim begins, with a slot for each task that was left. It has to remember the mark.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.claiming = Some(self.left);
         self.left
     }
 
-    /// A claim that began at this mark saw the end of the line. What was left meanwhile is as young as what is handed
-    /// off from now on: waiting for a claim that nothing was left behind would keep a busy line on claims for good.
+    /// The claim is over, whatever came of it.
+    pub(super) fn over(&mut self) {
+        self.claiming = None;
+    }
+
+    /// A claim that began at this mark saw the end of the line.
     pub(super) fn ends(&mut self, mark: u64) {
-        self.open = true;
         self.cleared = Some(mark);
     }
 }

@@ -8,8 +8,9 @@
 //! - *Claim*, for everything else: tasks that found no free slot, come back for another attempt, or were made by
 //!   another controller. The [`claimer`] puts the free slots of all parked calls into one statement.
 //!
-//! Tasks keep their order: while a line (one capability in one namespace) has a backlog that only a claim can see,
-//! nothing is handed off past it. A claim that comes back with slots to spare has seen the end of it.
+//! Older tasks come first: while some of a line (one capability in one namespace) wait for a claim, as many slots are
+//! kept free for them, and only what is beyond is handed off. A claim that comes back with slots to spare has seen the
+//! end of the line.
 //!
 //! Grants whose call has gone wait a moment for the same worker's next one, and are given back if none comes.
 
