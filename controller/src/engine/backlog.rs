@@ -24,6 +24,13 @@ pub(super) struct Backlog {
     mail_max: usize,
 }
 
+/// What a batch was drawn from.
+#[derive(Debug, Default)]
+pub(super) struct Drawn {
+    starts: usize,
+    others: usize,
+}
+
 impl Backlog {
     /// Empty; keeps at most `mail_max` pieces of mail beside what has to be answered.
     pub(super) fn new(mail_max: usize) -> Self {
@@ -32,10 +39,6 @@ impl Backlog {
             starts: VecDeque::new(),
             mail_max,
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.starts.is_empty()
     }
 
     /// Behind everything else.
@@ -67,10 +70,14 @@ impl Backlog {
         self.starts.clear();
     }
 
-    /// The next batch, of at most `max` items, together with what waits in the queue.
-    pub(super) fn batch(&mut self, queue: &mut mpsc::Receiver<Item>, max: usize) -> Vec<Item> {
-        let for_starts = self.starts.len().min(max / 2);
-        let room = max - for_starts;
+    /// More for a batch of which so much is drawn, together with what waits in the queue; `max` items in all.
+    pub(super) fn draw(
+        &mut self,
+        queue: &mut mpsc::Receiver<Item>,
+        drawn: &mut Drawn,
+        max: usize,
+    ) -> Vec<Item> {
+        let room = self.room(drawn, max);
         let mut batch: Vec<Item> = self.items.drain(..self.items.len().min(room)).collect();
         while batch.len() < room {
             match queue.try_recv() {
@@ -78,9 +85,22 @@ impl Backlog {
                 Err(_) => break,
             }
         }
-        let starts = batch.len().max(STARTS_MIN).min(max - batch.len());
-        batch.extend(self.starts.drain(..self.starts.len().min(starts)));
+        drawn.others += batch.len();
+        let starts = drawn.others.max(STARTS_MIN).min(max - drawn.others);
+        let starts = starts.saturating_sub(drawn.starts).min(self.starts.len());
+        drawn.starts += starts;
+        batch.extend(self.starts.drain(..starts));
         batch
+    }
+
+    /// May more be drawn than children to start?
+    pub(super) fn has_room(&self, drawn: &Drawn, max: usize) -> bool {
+        self.room(drawn, max) > 0
+    }
+
+    fn room(&self, drawn: &Drawn, max: usize) -> usize {
+        let for_starts = (self.starts.len() + drawn.starts).min(max / 2);
+        max.saturating_sub(for_starts.max(drawn.starts) + drawn.others)
     }
 }
 
@@ -168,11 +188,33 @@ mod tests {
         let mut backlog = Backlog::new(10_000);
         (0..2_000).for_each(|n| backlog.offer(&child(n)));
         let (sender, mut queue) = mpsc::channel(1_000);
-        assert_eq!(shares(&backlog.batch(&mut queue, 256)), (64, 0));
+        let mut draw = || shares(&backlog.draw(&mut queue, &mut Drawn::default(), 256));
+        assert_eq!(draw(), (64, 0));
         for (waiting, expected) in [(20, (64, 20)), (100, (100, 100)), (400, (128, 128))] {
             (0..waiting).for_each(|_| sender.try_send(other()).expect("room"));
-            assert_eq!(shares(&backlog.batch(&mut queue, 256)), expected);
+            assert_eq!(draw(), expected);
         }
+    }
+
+    #[test]
+    fn a_batch_that_is_drawn_bit_by_bit_has_the_same_shares() {
+        let mut backlog = Backlog::new(10_000);
+        (0..2_000).for_each(|n| backlog.offer(&child(n)));
+        let (sender, mut queue) = mpsc::channel(1_000);
+        let mut drawn = Drawn::default();
+        let mut all = (0, 0);
+        let mut draw = |waiting: u32| {
+            (0..waiting).for_each(|_| sender.try_send(other()).expect("room"));
+            let (starts, others) = shares(&backlog.draw(&mut queue, &mut drawn, 256));
+            all = (all.0 + starts, all.1 + others);
+            all
+        };
+        assert_eq!(draw(0), (64, 0));
+        assert_eq!(draw(0), (64, 0));
+        assert_eq!(draw(50), (64, 50));
+        assert_eq!(draw(50), (100, 100));
+        assert_eq!(draw(400), (128, 128));
+        assert_eq!(draw(1), (128, 128));
     }
 
     #[test]
@@ -181,7 +223,8 @@ mod tests {
         (0..20).for_each(|n| backlog.offer(&child(n)));
         (0..20).for_each(|_| backlog.push(other()));
         let (_sender, mut queue) = mpsc::channel(1);
-        assert_eq!(shares(&backlog.batch(&mut queue, 256)), (10, 20));
-        assert!(backlog.is_empty());
+        let mut draw = || shares(&backlog.draw(&mut queue, &mut Drawn::default(), 256));
+        assert_eq!(draw(), (10, 20));
+        assert_eq!(draw(), (0, 0));
     }
 }

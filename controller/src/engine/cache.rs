@@ -19,7 +19,7 @@ pub struct CachedRun {
     pub plan: Arc<Plan>,
     /// Its newest snapshot.
     pub snapshot: SnapshotMark,
-    /// Payloads that decisions of this run have asked for or made. Their values are with the lane, while they are.
+    /// Its input and the payloads that its last commit made. Their values are with the lane, while they are.
     pub payloads: BTreeSet<PayloadId>,
 }
 
@@ -49,6 +49,12 @@ impl RunCache {
         let (stamp, cached) = self.runs.remove(&run)?;
         self.order.remove(&stamp);
         Some(cached)
+    }
+
+    /// Is this run held?
+    #[must_use]
+    pub fn contains(&self, run: RunId) -> bool {
+        self.runs.contains_key(&run)
     }
 
     /// Puts a run in and evicts the least recently used beyond the bound.

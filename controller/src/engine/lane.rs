@@ -1,29 +1,35 @@
 //! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
+//!
+//! While the database commits one batch (the [`flight`]), the lane decides the next one, as its commands come. Commands of
+//! runs that are in flight wait until it has landed. So a batch is what came while the one before it was under way.
 
+mod batch;
 mod commit;
+mod flight;
 mod open;
 
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fulcrum_core::decide::command::Mail;
 use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
-use fulcrum_core::ids::{CommitId, MailId, RunId};
 use fulcrum_core::limits::Limits;
-use fulcrum_core::store::{Store, StoreError};
+use fulcrum_core::store::Store;
 use fulcrum_core::time::Millis;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
+use self::batch::Batch;
+use self::flight::{Flight, landed};
 use super::backlog::Backlog;
-use super::cache::{CachedRun, RunCache};
+use super::cache::RunCache;
 use super::catalog::{Catalog, Source};
 use super::dispatch::hall::Hall;
 use super::herald::Herald;
-use super::item::{Item, LaneError};
+use super::item::Item;
 use super::reaper::Reassertion;
 use super::values::Values;
 use super::watch::WatchHub;
@@ -67,6 +73,10 @@ pub struct Lane<S, C> {
     cache: RunCache,
     values: Values,
     backlog: Backlog,
+    /// Decided, or about to be.
+    batch: Batch,
+    /// Being committed.
+    flight: Option<Flight>,
 }
 
 impl<S: Store, C: Source> Lane<S, C> {
@@ -96,122 +106,78 @@ impl<S: Store, C: Source> Lane<S, C> {
             cache,
             values,
             backlog,
+            batch: Batch::default(),
+            flight: None,
         }
     }
 
     /// Works until `stop` is cancelled and everything queued by then is answered. Internal follow-ups that are still
     /// in memory at that point are durable as mail and are left to the next controller.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Item>, stop: CancellationToken) {
-        loop {
-            if self.backlog.is_empty() {
-                tokio::select! {
-                    biased;
-                    item = queue.recv() => match item {
-                        Some(item) => self.backlog.push(item),
-                        None => return,
-                    },
-                    () = stop.cancelled(), if !queue.is_closed() => {
-                        queue.close();
-                        continue;
-                    }
-                }
-            }
-            if stop.is_cancelled() {
-                queue.close();
-                self.backlog.keep_awaited();
-            }
-            let batch = self
-                .backlog
-                .batch(&mut queue, self.options.batch_commands_max);
-            // A panic must not end the lane: whoever waited is told to call again, and what was cached is read again.
-            if AssertUnwindSafe(self.process(batch))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
-                tracing::error!("a batch panicked; the lane goes on with an empty cache");
-                self.cache = RunCache::new(self.options.cached_runs_max);
-            }
-        }
-    }
-
-    /// One batch: load, decide, commit, act.
-    pub async fn process(&mut self, batch: Vec<Item>) {
-        let mut works = match self.open(batch).await {
-            Ok(works) => works,
-            Err((error, items)) => {
-                for item in items {
-                    item.answer(Err(LaneError::Store(error.clone())));
-                }
-                return;
-            }
+        let mut queue = Queue {
+            items: &mut queue,
+            over: false,
         };
-        for work in works.values_mut() {
-            if let Err(error) = self.decide(work).await {
-                work.fail(&LaneError::Store(error));
-            }
-        }
-        let mut commits = Vec::new();
-        let mut committing = Vec::new();
-        let mut discard: Vec<MailId> = Vec::new();
-        for (run, mut work) in works {
-            work.leftovers()
-                .into_iter()
-                .for_each(|item| self.backlog.push(item));
-            let commit = match work.outcome() {
-                Some(outcome) => match commit_id(&self.options.entropy) {
-                    Ok(id) => outcome.merged.commit(
-                        id,
-                        outcome.run,
-                        outcome.before,
-                        self.options.snapshot_every_events,
-                    ),
-                    Err(error) => {
-                        work.fail(&LaneError::Store(error));
-                        continue;
-                    }
-                },
-                None if work.is_in_doubt() => {
-                    self.again(work.into_items());
-                    continue;
+        loop {
+            // A panic must not end the lane: whoever waited is told to call again, and what was cached is read again.
+            let round = AssertUnwindSafe(self.round(&mut queue, &stop));
+            match round.catch_unwind().await {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return,
+                Err(_) => {
+                    tracing::error!("a batch panicked; the lane goes on with an empty cache");
+                    self.cache = RunCache::new(self.options.cached_runs_max);
+                    self.batch = Batch::default();
+                    self.flight = None;
                 }
-                None => {
-                    discard.extend(work.refuse());
-                    self.keep(run, work.unchanged());
-                    continue;
-                }
-            };
-            commits.push(commit);
-            committing.push(work);
-        }
-        if !commits.is_empty() {
-            discard.extend(self.commit(commits, committing).await);
-        }
-        if !discard.is_empty()
-            && let Err(error) = self.store.discard_mail(&discard).await
-        {
-            tracing::debug!(%error, "stale mail stays until it is met again");
-        }
-    }
-
-    /// Puts commands that lost a race back in line; they are decided on what is loaded next.
-    fn again(&mut self, items: Vec<Item>) {
-        for mut item in items.into_iter().rev() {
-            item.conflicts += 1;
-            if item.conflicts > self.options.conflicts_max {
-                let run = item.command.run;
-                item.answer(Err(LaneError::Contended(run)));
-            } else {
-                self.backlog.push_first(item);
             }
         }
     }
 
-    fn keep(&mut self, run: RunId, cached: Option<CachedRun>) {
-        if let Some(cached) = cached {
-            self.cache.put(run, cached);
+    /// Decides what has come, commits it if nothing is in flight, or waits for something to happen.
+    async fn round(&mut self, queue: &mut Queue<'_>, stop: &CancellationToken) -> ControlFlow<()> {
+        if stop.is_cancelled() {
+            queue.items.close();
+            self.backlog.keep_awaited();
         }
+        let most = self.options.batch_commands_max;
+        let drawn = &mut self.batch.drawn;
+        let items = self.backlog.draw(queue.items, drawn, most);
+        if !items.is_empty() {
+            self.take_in(items).await;
+            if let Some(flown) = landed(&mut self.flight).now_or_never() {
+                self.land(flown).await;
+            }
+            return ControlFlow::Continue(());
+        }
+        if self.flight.is_none() {
+            if !self.batch.is_empty() {
+                self.launch().await;
+                return ControlFlow::Continue(());
+            }
+            if queue.over {
+                return ControlFlow::Break(());
+            }
+        }
+        let has_room = self.backlog.has_room(&self.batch.drawn, most);
+        tokio::select! {
+            biased;
+            flown = landed(&mut self.flight) => self.land(flown).await,
+            item = queue.items.recv(), if has_room && !queue.over => match item {
+                Some(item) => self.backlog.push(item),
+                None => queue.over = true,
+            },
+            () = stop.cancelled(), if !queue.items.is_closed() => queue.items.close(),
+        }
+        ControlFlow::Continue(())
     }
+}
+
+/// What waits in front of a lane.
+struct Queue<'q> {
+    items: &'q mut mpsc::Receiver<Item>,
+    /// Nothing can come any more.
+    over: bool,
 }
 
 /// Mail as a command to its addressee.
@@ -226,14 +192,4 @@ pub fn deliver(mail: &Mail) -> Command {
             body: mail.body.clone(),
         },
     }
-}
-
-fn commit_id(entropy: &Entropy) -> Result<CommitId, StoreError> {
-    let block = entropy
-        .block()
-        .map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
-    let (id, _) = block
-        .split_first_chunk()
-        .expect("sixteen of thirty-two bytes");
-    Ok(CommitId(Uuid::from_bytes(*id)))
 }

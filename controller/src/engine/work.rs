@@ -55,6 +55,7 @@ pub struct Work {
     refused: Vec<(Item, Rejection)>,
     postponed: Vec<Item>,
     merged: Merged,
+    failed: bool,
 }
 
 /// What a work came to.
@@ -125,6 +126,7 @@ impl Work {
             refused: Vec::new(),
             postponed: Vec::new(),
             merged: Merged::default(),
+            failed: false,
         }
     }
 
@@ -297,6 +299,13 @@ impl Work {
         self.merged = Merged::default();
         // The state may have gone ahead of what is stored.
         self.base = None;
+        self.failed = true;
+    }
+
+    /// Was everything in it answered with an error? Nothing more may be decided on its state.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// The merged decisions, if there is anything to commit.
@@ -395,7 +404,13 @@ impl Work {
             }
             return None;
         }
-        let mut payloads: BTreeSet<PayloadId> = self.inputs.payloads.into_keys().collect();
+        // What comes next draws on the input and on what was just made; older values are asked for.
+        let state = self.state?;
+        let input = state.origin.input.map(|input| input.id);
+        let mut payloads: BTreeSet<PayloadId> = input
+            .filter(|input| self.inputs.payloads.contains_key(input))
+            .into_iter()
+            .collect();
         for new in self.merged.into_payloads() {
             if remember(values, &new) {
                 payloads.insert(new.reference.id);
@@ -403,7 +418,7 @@ impl Work {
         }
         forget_many(&mut payloads);
         Some(CachedRun {
-            run: self.state?,
+            run: state,
             head,
             plan: self.plan?,
             snapshot,

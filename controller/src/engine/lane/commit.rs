@@ -1,128 +1,139 @@
 //! A lane's commits, and what follows from them.
 
-use std::sync::Arc;
-
-use fulcrum_core::ids::MailId;
-use fulcrum_core::store::{
-    Commit, CommitOutcome, FlushReport, GrantedTask, SnapshotMark, Store, StoreError,
-};
-use tokio::time::Instant;
+use fulcrum_core::ids::{CommitId, MailId, RunId};
+use fulcrum_core::store::{Commit, CommitOutcome, SnapshotMark, Store, StoreError};
+use uuid::Uuid;
 
 use super::Lane;
-use crate::clock;
+use super::batch::Batch;
+use super::flight::{Flight, Flown, Reading};
+use crate::engine::backlog::Drawn;
+use crate::engine::cache::CachedRun;
 use crate::engine::catalog::Source;
 use crate::engine::hand_off::{self, HandOffs};
 use crate::engine::item::{Item, LaneError};
 use crate::engine::watch::Seen;
 use crate::engine::work::Work;
-
-/// The fate of each commit, and what was handed off.
-type Flushed = (Vec<Result<CommitOutcome, StoreError>>, Vec<GrantedTask>);
+use crate::entropy::Entropy;
 
 impl<S: Store, C: Source> Lane<S, C> {
-    /// Commits and acts. Gives back mail to throw away.
-    pub(super) async fn commit(
-        &mut self,
-        mut commits: Vec<Commit>,
-        works: Vec<Work>,
-    ) -> Vec<MailId> {
-        let hand_offs = HandOffs::take(
-            &self.hall,
-            &mut commits,
-            self.clock.now(),
-            self.options.lease,
-            &self.options.entropy,
-        );
-        let commits: Arc<[Commit]> = commits.into();
-        let (outcomes, granted) = match self.flush(&commits).await {
-            Ok(flushed) => flushed,
-            Err(error) => {
-                for mut work in works {
-                    work.fail(&LaneError::Store(error.clone()));
+    /// Sends the batch to the database. Nothing may be in flight.
+    pub(super) async fn launch(&mut self) {
+        let Batch { works, .. } = std::mem::take(&mut self.batch);
+        let mut commits = Vec::new();
+        let mut committing = Vec::new();
+        let mut discard: Vec<MailId> = Vec::new();
+        for (run, mut work) in works {
+            work.leftovers()
+                .into_iter()
+                .for_each(|item| self.backlog.push(item));
+            match self.assemble(&work) {
+                Ok(Some(commit)) => {
+                    commits.push(commit);
+                    committing.push(work);
                 }
-                return Vec::new();
+                Ok(None) if work.is_in_doubt() => self.again(work.into_items()),
+                Ok(None) => {
+                    discard.extend(work.refuse());
+                    self.keep(run, work.unchanged());
+                }
+                Err(error) => work.fail(&LaneError::Store(error)),
             }
+        }
+        if !commits.is_empty() {
+            let hand_offs = HandOffs::take(
+                &self.hall,
+                &mut commits,
+                self.clock.now(),
+                self.options.lease,
+                &self.options.entropy,
+            );
+            let flight = Flight::start(&self.store, committing, commits.into(), hand_offs);
+            self.flight = Some(flight);
+        }
+        self.discard(&discard).await;
+    }
+
+    /// What a work has to commit, if anything.
+    fn assemble(&self, work: &Work) -> Result<Option<Commit>, StoreError> {
+        let Some(outcome) = work.outcome() else {
+            return Ok(None);
+        };
+        let id = commit_id(&self.options.entropy)?;
+        Ok(Some(outcome.merged.commit(
+            id,
+            outcome.run,
+            outcome.before,
+            self.options.snapshot_every_events,
+        )))
+    }
+
+    /// The flight has landed: sends the next one, and acts on what was committed.
+    pub(super) async fn land(&mut self, flown: Flown) {
+        let Some(flight) = self.flight.take() else {
+            return;
         };
         // Workers first: they have something to do.
-        hand_offs.hand(granted, &commits);
+        flight.hand_offs.hand(flown.granted, &flight.commits);
+        if let Some(reading) = flown.reading {
+            self.observe(reading);
+        }
+        for mail in flown.told {
+            self.backlog.offer(&mail);
+        }
+        for item in flight.held.into_iter().rev() {
+            self.backlog.push_first(item);
+        }
+        // Then the database.
+        if self.batch.is_empty() {
+            self.batch.drawn = Drawn::default();
+        } else {
+            self.launch().await;
+        }
         let mut discard = Vec::new();
-        for ((work, commit), outcome) in works.into_iter().zip(commits.iter()).zip(outcomes) {
-            match outcome {
-                Ok(CommitOutcome::Committed) => discard.extend(self.act(work, commit)),
-                Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
-                Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
-                Ok(CommitOutcome::Duplicate(record)) => {
-                    let (taken, rest): (Vec<Item>, Vec<Item>) =
-                        work.into_items().into_iter().partition(|item| {
-                            item.request.as_ref().is_some_and(|r| r.key == record.key)
-                        });
-                    for item in taken {
-                        item.answer(Err(LaneError::Duplicate(Box::new(record.clone()))));
-                    }
-                    self.again(rest);
-                }
-                Ok(CommitOutcome::KeyTaken(holder)) => {
-                    for item in work.into_items() {
-                        item.answer(Err(LaneError::KeyTaken(holder)));
-                    }
-                }
-                Err(error) => {
-                    let mut work = work;
-                    work.fail(&LaneError::Store(error));
-                }
-            }
+        let settled = flight.works.into_iter().zip(flight.commits.iter());
+        for ((work, commit), outcome) in settled.zip(flown.outcomes) {
+            discard.extend(self.settle(work, commit, outcome));
         }
-        discard
+        self.discard(&discard).await;
     }
 
-    /// Flushes a batch. A batch that the database refuses as a whole is split, so that a poisoned command fails alone.
-    async fn flush(&mut self, commits: &Arc<[Commit]>) -> Result<Flushed, StoreError> {
-        const RETRIES_MAX: u32 = 3;
-        let mut retries = 0;
-        loop {
-            let sent_at = clock::monotonic();
-            match self.store.flush(Arc::clone(commits)).await {
-                Ok(report) => {
-                    let (outcomes, granted) = self.after_flush(report, sent_at);
-                    return Ok((outcomes.into_iter().map(Ok).collect(), granted));
-                }
-                Err(StoreError::Retry(reason)) if retries < RETRIES_MAX => {
-                    retries += 1;
-                    tracing::debug!(%reason, retries, "flush repeated");
-                }
-                Err(StoreError::Refused(reason)) if commits.len() > 1 => {
-                    tracing::warn!(%reason, commits = commits.len(), "flush refused; committing one by one");
-                    return Ok(self.flush_one_by_one(commits).await);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn flush_one_by_one(&mut self, commits: &[Commit]) -> Flushed {
-        let mut outcomes = Vec::with_capacity(commits.len());
-        let mut granted = Vec::new();
-        for commit in commits {
-            let sent_at = clock::monotonic();
-            let outcome = self.store.flush([commit.clone()]).await;
-            outcomes.push(outcome.map(|report| {
-                let (mut alone, of_this) = self.after_flush(report, sent_at);
-                granted.extend(of_this);
-                alone.pop().expect("a flush answers each commit")
-            }));
-        }
-        (outcomes, granted)
-    }
-
-    fn after_flush(
+    /// What becomes of a work whose fate is known. Gives back mail to throw away.
+    fn settle(
         &mut self,
-        report: FlushReport,
-        sent_at: Instant,
-    ) -> (Vec<CommitOutcome>, Vec<GrantedTask>) {
-        let received_at = clock::monotonic();
+        mut work: Box<Work>,
+        commit: &Commit,
+        outcome: Result<CommitOutcome, StoreError>,
+    ) -> Vec<MailId> {
+        match outcome {
+            Ok(CommitOutcome::Committed) => return self.act(work, commit),
+            Ok(CommitOutcome::Conflict) => self.again(work.into_items()),
+            Ok(CommitOutcome::LeaseLost(lost)) => self.again(work.into_items_without(&lost)),
+            Ok(CommitOutcome::Duplicate(record)) => {
+                let (taken, rest): (Vec<Item>, Vec<Item>) = work
+                    .into_items()
+                    .into_iter()
+                    .partition(|item| item.request.as_ref().is_some_and(|r| r.key == record.key));
+                for item in taken {
+                    item.answer(Err(LaneError::Duplicate(Box::new(record.clone()))));
+                }
+                self.again(rest);
+            }
+            Ok(CommitOutcome::KeyTaken(holder)) => {
+                for item in work.into_items() {
+                    item.answer(Err(LaneError::KeyTaken(holder)));
+                }
+            }
+            Err(error) => work.fail(&LaneError::Store(error)),
+        }
+        Vec::new()
+    }
+
+    fn observe(&self, reading: Reading) {
+        let round_trip = reading.received_at - reading.sent_at;
         if let Some(jump) = self
             .clock
-            .observe(report.now, received_at, received_at - sent_at)
+            .observe(reading.database, reading.received_at, round_trip)
         {
             tracing::error!(
                 ?jump,
@@ -130,14 +141,18 @@ impl<S: Store, C: Source> Lane<S, C> {
             );
             self.reassertion.open();
         }
-        for mail in report.join_mail {
-            self.backlog.offer(&mail);
+    }
+
+    async fn discard(&mut self, mail: &[MailId]) {
+        if !mail.is_empty()
+            && let Err(error) = self.store.discard_mail(mail).await
+        {
+            tracing::debug!(%error, "stale mail stays until it is met again");
         }
-        (report.outcomes, report.granted)
     }
 
     /// After the commit: leave tasks to claims, deliver mail, tell watchers, answer callers, keep the run.
-    fn act(&mut self, mut work: Work, commit: &Commit) -> Vec<MailId> {
+    fn act(&mut self, mut work: Box<Work>, commit: &Commit) -> Vec<MailId> {
         let head = &commit.head;
         let run = head.run;
         let now = self.clock.now();
@@ -172,4 +187,33 @@ impl<S: Store, C: Source> Lane<S, C> {
         self.keep(run, cached);
         discard
     }
+
+    /// Puts commands that lost a race back in line; they are decided on what is loaded next.
+    fn again(&mut self, items: Vec<Item>) {
+        for mut item in items.into_iter().rev() {
+            item.conflicts += 1;
+            if item.conflicts > self.options.conflicts_max {
+                let run = item.command.run;
+                item.answer(Err(LaneError::Contended(run)));
+            } else {
+                self.backlog.push_first(item);
+            }
+        }
+    }
+
+    fn keep(&mut self, run: RunId, cached: Option<CachedRun>) {
+        if let Some(cached) = cached {
+            self.cache.put(run, cached);
+        }
+    }
+}
+
+fn commit_id(entropy: &Entropy) -> Result<CommitId, StoreError> {
+    let block = entropy
+        .block()
+        .map_err(|e| StoreError::Refused(format!("no entropy: {e}")))?;
+    let (id, _) = block
+        .split_first_chunk()
+        .expect("sixteen of thirty-two bytes");
+    Ok(CommitId(Uuid::from_bytes(*id)))
 }

@@ -16,105 +16,116 @@ use crate::engine::load::load;
 use crate::engine::work::{Knowledge, Want, Work};
 
 impl<S: Store, C: Source> Lane<S, C> {
-    /// Groups a batch by run and loads what is not cached.
-    pub(super) async fn open(
-        &mut self,
-        batch: Vec<Item>,
-    ) -> Result<BTreeMap<RunId, Work>, (StoreError, Vec<Item>)> {
+    /// Decides commands, beside those of the next batch that are decided already. Those of runs in flight wait.
+    pub(super) async fn take_in(&mut self, items: Vec<Item>) {
         let mut groups: BTreeMap<RunId, Vec<Item>> = BTreeMap::new();
-        for item in batch {
-            groups.entry(item.command.run).or_default().push(item);
-        }
-        let mut cached: BTreeMap<RunId, CachedRun> = BTreeMap::new();
-        let mut remembered = BTreeSet::new();
-        let mut missing = Vec::new();
-        for (run, items) in &groups {
-            match self.cache.take(*run) {
-                Some(found) => {
-                    remembered.insert(*run);
-                    cached.insert(*run, found);
-                }
-                // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
-                None if items[0].conflicts == 0 && is_start(&items[0].command.kind) => {}
-                None => missing.push(*run),
+        for item in items {
+            let run = item.command.run;
+            match &mut self.flight {
+                Some(flight) if flight.carries(run) => flight.held.push(item),
+                Some(_) | None => groups.entry(run).or_default().push(item),
             }
         }
-        let mut corrupt: BTreeMap<RunId, StoreError> = BTreeMap::new();
-        if !missing.is_empty() {
-            match self.load(&missing, &mut corrupt).await {
-                Ok(loaded) => cached.extend(loaded),
-                Err(error) => return Err((error, groups.into_values().flatten().collect())),
-            }
-        }
-        let mut works = BTreeMap::new();
+        let mut loaded = self.load_missing(&groups).await;
         for (run, items) in groups {
-            if let Some(error) = corrupt.remove(&run) {
-                tracing::error!(%run, %error, "the run is corrupt and takes no commands");
-                for item in items {
-                    item.answer(Err(LaneError::Store(error.clone())));
+            let mut work = match self.batch.works.remove(&run) {
+                Some(work) => work,
+                None => {
+                    let (cached, knowledge) = match (self.cache.take(run), loaded.remove(&run)) {
+                        (Some(cached), _) => (Some(cached), Knowledge::Remembered),
+                        (None, Some(Ok(read))) => (Some(read), Knowledge::Read),
+                        (None, Some(Err(error))) => {
+                            refuse(items, &error);
+                            continue;
+                        }
+                        (None, None) => (None, Knowledge::Read),
+                    };
+                    let limits = self.options.limits;
+                    let values = &mut self.values;
+                    Box::new(Work::new(run, cached, knowledge, limits, values))
                 }
-                continue;
-            }
-            let knowledge = if remembered.contains(&run) {
-                Knowledge::Remembered
-            } else {
-                Knowledge::Read
             };
-            let mut work = Work::new(
-                run,
-                cached.remove(&run),
-                knowledge,
-                self.options.limits,
-                &mut self.values,
-            );
             for item in items {
                 work.push(item);
             }
-            works.insert(run, work);
+            if let Err(error) = self.decide(&mut work).await {
+                work.fail(&LaneError::Store(error));
+            }
+            if !work.has_failed() {
+                self.batch.works.insert(run, work);
+            }
         }
-        Ok(works)
+    }
+
+    /// Loads what is neither in the batch nor in memory. A run that does not exist is not among the answers.
+    async fn load_missing(
+        &mut self,
+        groups: &BTreeMap<RunId, Vec<Item>>,
+    ) -> BTreeMap<RunId, Result<CachedRun, StoreError>> {
+        let is_missing = |(run, items): &(&RunId, &Vec<Item>)| {
+            let is_known = self.batch.works.contains_key(run) || self.cache.contains(**run);
+            // A fresh start is decided on nothing; if the run exists after all, the commit conflicts and reloads.
+            let is_fresh = items[0].conflicts == 0 && is_start(&items[0].command.kind);
+            !is_known && !is_fresh
+        };
+        let missing: Vec<RunId> = groups
+            .iter()
+            .filter(is_missing)
+            .map(|(run, _)| *run)
+            .collect();
+        if missing.is_empty() {
+            return BTreeMap::new();
+        }
+        match self.load(&missing).await {
+            Ok(loaded) => loaded,
+            Err(error) => missing
+                .into_iter()
+                .map(|run| (run, Err(error.clone())))
+                .collect(),
+        }
     }
 
     async fn load(
-        &self,
+        &mut self,
         missing: &[RunId],
-        corrupt: &mut BTreeMap<RunId, StoreError>,
-    ) -> Result<Vec<(RunId, CachedRun)>, StoreError> {
-        let mut runs = Vec::new();
+    ) -> Result<BTreeMap<RunId, Result<CachedRun, StoreError>>, StoreError> {
+        let mut runs = BTreeMap::new();
         for (id, folded) in load(self.store.as_ref(), missing).await? {
-            match folded {
-                Ok(Folded {
-                    run,
-                    head,
-                    snapshot,
-                }) => match self.catalog.plan(run.origin.definition).await? {
-                    Ok(plan) => {
-                        let payloads = BTreeSet::new();
-                        runs.push((
-                            id,
-                            CachedRun {
-                                run: Arc::new(run),
-                                head,
-                                plan,
-                                snapshot,
-                                payloads,
-                            },
-                        ));
-                    }
-                    Err(problem) => {
-                        corrupt.insert(id, StoreError::Corrupt { run: id, problem });
-                    }
-                },
-                Err(error) => {
-                    corrupt.insert(id, error);
-                }
+            let read = match folded {
+                Ok(folded) => self.with_plan(id, folded).await?,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &read {
+                tracing::error!(run = %id, %error, "the run is corrupt and takes no commands");
             }
+            runs.insert(id, read);
         }
         Ok(runs)
     }
 
+    async fn with_plan(
+        &mut self,
+        id: RunId,
+        folded: Folded,
+    ) -> Result<Result<CachedRun, StoreError>, StoreError> {
+        let Folded {
+            run,
+            head,
+            snapshot,
+        } = folded;
+        let plan = self.catalog.plan(run.origin.definition).await?;
+        let corrupt = |problem| StoreError::Corrupt { run: id, problem };
+        Ok(plan.map_err(corrupt).map(|plan| CachedRun {
+            run: Arc::new(run),
+            head,
+            plan,
+            snapshot,
+            payloads: BTreeSet::new(),
+        }))
+    }
+
     /// Decides everything that waits in a work, fetching what the core asks for.
-    pub(super) async fn decide(&mut self, work: &mut Work) -> Result<(), StoreError> {
+    async fn decide(&mut self, work: &mut Work) -> Result<(), StoreError> {
         loop {
             match work.advance(self.clock.now(), &self.options.entropy) {
                 Want::Nothing => return Ok(()),
@@ -170,5 +181,11 @@ impl<S: Store, C: Source> Lane<S, C> {
             work.give_payload(id, value);
         }
         Ok(())
+    }
+}
+
+fn refuse(items: Vec<Item>, error: &StoreError) {
+    for item in items {
+        item.answer(Err(LaneError::Store(error.clone())));
     }
 }
