@@ -69,9 +69,12 @@ pub(super) async fn report(
                     settle(&desk, &mut outbox, batch, response);
                 }
                 Err(refusal) => {
-                    let pause = backoff.next(refusal.retry_after);
-                    tracing::warn!(%refusal, ?pause, reports = batch.len(), "cannot hand in reports");
-                    paused_until = Instant::now() + pause;
+                    // Calls that fail together are one failure.
+                    if Instant::now() >= paused_until {
+                        let pause = backoff.next(refusal.retry_after);
+                        paused_until = Instant::now() + pause;
+                        tracing::warn!(%refusal, ?pause, reports = batch.len(), "cannot hand in reports");
+                    }
                     if refusal.reason == Some(ErrorReason::NotRegistered) {
                         // A refusal of this, too, is seen by those who ask for tasks.
                         let _ = registration.renew(&mut client).await;
