@@ -27,8 +27,8 @@ struct Inner {
 /// What an agenda says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
-    /// Something is due.
-    Now,
+    /// Something is due, the last of it since this instant.
+    Now(Timestamp),
     /// Something will be.
     At(Timestamp),
     /// Nothing is known.
@@ -55,10 +55,10 @@ impl Agenda {
         let mut instants = self.lock();
         let later = instants.split_off(&Timestamp(now.0.saturating_add(1)));
         let due = std::mem::replace(&mut *instants, later);
-        match (due.is_empty(), instants.first()) {
-            (false, _) => Prompt::Now,
-            (true, Some(at)) => Prompt::At(*at),
-            (true, None) => Prompt::Nothing,
+        match (due.last(), instants.first()) {
+            (Some(since), _) => Prompt::Now(*since),
+            (None, Some(at)) => Prompt::At(*at),
+            (None, None) => Prompt::Nothing,
         }
     }
 
@@ -105,9 +105,9 @@ mod tests {
             agenda.note(at(ms));
         }
         assert_eq!(agenda.prompt(at(5)), Prompt::At(at(10)));
-        assert_eq!(agenda.prompt(at(20)), Prompt::Now);
+        assert_eq!(agenda.prompt(at(20)), Prompt::Now(at(20)));
         assert_eq!(agenda.prompt(at(20)), Prompt::At(at(30)));
-        assert_eq!(agenda.prompt(at(30)), Prompt::Now);
+        assert_eq!(agenda.prompt(at(35)), Prompt::Now(at(30)));
         assert_eq!(agenda.prompt(at(40)), Prompt::Nothing);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::store::{Revisions, Store, StoreError};
+use fulcrum_core::time::Millis;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -19,6 +20,9 @@ use crate::loops::{Loop, Next, Progress, TickError};
 
 /// Sweeps are so far apart at least, unless a page was full: what falls due one by one is taken together.
 const GAP: Duration = Duration::from_millis(50);
+
+/// What has been due for no longer than this, by our estimate of the database's clock, may not be due by that clock.
+const EARLY: Millis = Millis(100);
 
 /// A sweep: one page of what is due.
 pub trait Sweeping: Send {
@@ -53,6 +57,8 @@ pub struct Standing {
     last: Option<Instant>,
     /// Something is due that no sweep has seen.
     due: bool,
+    /// It has only just become so, and nobody has looked twice.
+    just_due: bool,
     /// The last page was full.
     full: bool,
 }
@@ -62,8 +68,9 @@ impl<W: Sweeping> Prompted<W> {
     fn look_up(&mut self) -> Next {
         let now = self.clock.now();
         match self.agenda.prompt(now) {
-            Prompt::Now => {
+            Prompt::Now(at) => {
                 self.standing.due = true;
+                self.standing.just_due = now.since(at) < EARLY;
                 Next::Within(GAP)
             }
             Prompt::At(at) => Next::Within(Duration::from_millis(at.since(now).0 + 1)),
@@ -94,13 +101,19 @@ impl<W: Sweeping> Loop for Prompted<W> {
         // If it fails, it is still due.
         self.standing.due = true;
         let progress = self.sweep.sweep().await?;
-        self.standing.due = false;
+        // If nothing was found of what has only just become due, it was too early, perhaps.
+        self.standing.due = std::mem::take(&mut self.standing.just_due) && progress.worked == 0;
         self.standing.full = progress.next == Next::Now;
         if progress.worked > 0 {
             self.tick.notify_one();
         }
+        if let Next::Within(rest) = progress.next {
+            let rest = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+            self.agenda.note(self.clock.now().plus(Millis(rest)));
+        }
         let next = match progress.next {
             Next::Now => Next::Now,
+            Next::Period | Next::Within(_) if self.standing.due => Next::Within(GAP),
             Next::Period | Next::Within(_) => self.look_up(),
         };
         Ok(Progress { next, ..progress })

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::rounds::Rounds;
 use super::router::{Router, Settled};
 use crate::clock::{self, DatabaseClock};
-use crate::loops::Progress;
+use crate::loops::{Next, Progress};
 
 /// The window in which expired leases are left alone. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,8 +93,13 @@ impl Reassertion {
         }
     }
 
-    fn is_open(&self) -> bool {
-        clock::monotonic() < self.lock().until
+    /// For how long it stays open; `None` if it is closed.
+    fn open_for(&self) -> Option<Duration> {
+        let rest = self
+            .lock()
+            .until
+            .saturating_duration_since(clock::monotonic());
+        (!rest.is_zero()).then_some(rest)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -142,8 +147,10 @@ impl<S: Store> Reaper<S> {
             .await?;
         self.reassertion.in_touch();
         let mut due = self.rounds.take(page, |row| row.task.0);
-        if due.iter().any(leased) && self.leases_are_left_alone().await? {
-            due.retain(|row| !leased(row));
+        let mut alone_for = None;
+        if due.iter().any(leased) {
+            alone_for = self.leases_are_left_alone().await?;
+            due.retain(|row| alone_for.is_none() || !leased(row));
         }
         let commands = due.iter().map(|row| {
             let kind = CommandKind::TaskDue(TaskDue {
@@ -172,15 +179,22 @@ impl<S: Store> Reaper<S> {
                 Err(error) => self.rounds.failed(row.task.0, row.run, &error),
             }
         }
-        Ok(self.rounds.progress(reaped))
+        let progress = self.rounds.progress(reaped);
+        Ok(match (progress.next, alone_for) {
+            (Next::Period, Some(rest)) => Progress {
+                next: Next::Within(rest),
+                ..progress
+            },
+            (Next::Now | Next::Within(_) | Next::Period, _) => progress,
+        })
     }
 
-    /// Compares the clocks, which may open the window, and tells whether it is open.
-    async fn leases_are_left_alone(&self) -> Result<bool, StoreError> {
+    /// Compares the clocks, which may open the window, and tells for how long it stays open.
+    async fn leases_are_left_alone(&self) -> Result<Option<Duration>, StoreError> {
         let sent_at = clock::monotonic();
         let now = self.store.now().await?;
         self.reassertion.compare(&self.clock, now, sent_at);
-        Ok(self.reassertion.is_open())
+        Ok(self.reassertion.open_for())
     }
 }
 
