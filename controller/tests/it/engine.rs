@@ -151,7 +151,11 @@ pub(crate) fn world_on<S: Store>(store: Arc<S>, sources: &[&str]) -> World<S> {
     controller(store, sources, &options())
 }
 
-fn controller<S: Store>(store: Arc<S>, sources: &[&str], options: &EngineOptions) -> World<S> {
+pub(crate) fn controller<S: Store>(
+    store: Arc<S>,
+    sources: &[&str],
+    options: &EngineOptions,
+) -> World<S> {
     let table = table(sources);
     let newest = table.newest.clone();
     let tasks = Tasks::default();

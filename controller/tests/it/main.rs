@@ -2,12 +2,14 @@
 
 mod answers;
 mod cancelling;
+mod counted;
 mod database;
 mod engine;
 mod fan_out;
 mod harness;
 mod health;
 mod installation;
+mod lanes;
 mod news;
 mod recovery;
 mod repeated;

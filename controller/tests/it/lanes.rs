@@ -1,0 +1,108 @@
+//! What a lane does while the database commits.
+
+use std::sync::Arc;
+
+use fulcrum_controller::config::LanesConfig;
+use fulcrum_controller::engine::start::EngineOptions;
+use fulcrum_core::store::RunStatus;
+use serde_json::json;
+
+use crate::counted::Counted;
+use crate::engine::{World, controller, options};
+
+const ONE_STEP: &str = "workflow: one
+steps:
+  - { id: a, call: test.echo, with: { n: \"${input.n}\" } }
+";
+
+/// Two steps at once.
+const PAIR: &str = "workflow: pair
+steps:
+  - id: both
+    parallel:
+      - { id: a, call: test.echo, with: { n: 1 } }
+      - { id: b, call: test.echo, with: { n: 2 } }
+output: [\"${steps.a.output.n}\", \"${steps.b.output.n}\"]
+";
+
+/// One lane on a store whose commits wait to be let through.
+fn world(sources: &[&str]) -> (Arc<World<Counted>>, Arc<Counted>) {
+    let store = Counted::shut();
+    let lanes = LanesConfig {
+        count: 1,
+        ..options().lanes
+    };
+    let options = EngineOptions { lanes, ..options() };
+    let world = controller(Arc::clone(&store), sources, &options);
+    (Arc::new(world), store)
+}
+
+/// Lets everything that can go on go on, on the one thread of the test.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_a_batch_is_in_flight_is_decided_and_committed_together() {
+    let (world, store) = world(&[ONE_STEP]);
+    let start = |n: u32| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.start("one", json!({"n": n}), None).await })
+    };
+    let first = start(0);
+    settle().await;
+    assert_eq!(store.counts().flushes, [1]);
+    let others = [start(1), start(2), start(3)];
+    settle().await;
+    assert_eq!(store.counts().flushes, [1], "one flight at a time");
+    assert!(
+        !first.is_finished(),
+        "nothing is answered before its commit"
+    );
+    store.let_through(1);
+    settle().await;
+    assert!(first.is_finished());
+    assert_eq!(
+        store.counts().flushes,
+        [1, 3],
+        "one commit of all that came"
+    );
+    assert!(others.iter().all(|other| !other.is_finished()));
+    store.let_through(1);
+    for other in others {
+        other.await.expect("no panic").expect("started");
+    }
+}
+
+#[tokio::test]
+async fn a_command_of_a_run_in_flight_waits_for_it_and_is_decided_on_what_it_left() {
+    let (world, store) = world(&[PAIR]);
+    store.let_through(1);
+    let run = world.start("pair", json!({}), None).await.expect("started");
+    let tasks = world.lease("test.echo", 2).await;
+    assert_eq!(tasks.len(), 2);
+    let mut reports = Vec::new();
+    for task in tasks {
+        let world = Arc::clone(&world);
+        reports.push(tokio::spawn(async move {
+            let input = task.input.to_value().expect("JSON");
+            world.complete(&task, input).await
+        }));
+        settle().await;
+    }
+    assert_eq!(store.counts().flushes, [1, 1], "the second report is held");
+    store.let_through(1);
+    settle().await;
+    assert_eq!(store.counts().flushes, [1, 1, 1]);
+    assert!(reports[0].is_finished() && !reports[1].is_finished());
+    store.let_through(1);
+    for report in reports {
+        report.await.expect("no panic").expect("accepted");
+    }
+    let loads = store.counts().loads;
+    assert_eq!(loads, 0, "what was in flight is remembered");
+    let closed = world.closed(run.run()).await;
+    assert_eq!(closed, (RunStatus::Completed, json!([1, 2])));
+}
