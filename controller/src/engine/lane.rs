@@ -140,6 +140,10 @@ impl<S: Store, C: Source> Lane<S, C> {
             queue.items.close();
             self.backlog.keep_awaited();
         }
+        if self.flight.is_none() && self.batch.is_empty() {
+            // Of what was drawn, nothing is left to be committed: it was refused, or held.
+            self.batch = Batch::default();
+        }
         let most = self.options.batch_commands_max;
         let drawn = &mut self.batch.drawn;
         let items = self.backlog.draw(queue.items, drawn, most);

@@ -1,6 +1,7 @@
 //! A store that keeps count of what is asked of it, and that can be made to wait.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fulcrum_core::decide::JoinOutputs;
@@ -25,6 +26,8 @@ pub(crate) struct Counted {
     counts: Mutex<Counts>,
     /// A commit goes through for each permit.
     gate: Semaphore,
+    /// Nothing can be read.
+    cut: AtomicBool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,12 +57,18 @@ impl Counted {
             inner: living_store(),
             counts: Mutex::default(),
             gate: Semaphore::new(permits),
+            cut: AtomicBool::new(false),
         })
     }
 
     /// Lets so many more flushes through.
     pub(crate) fn let_through(&self, flushes: usize) {
         self.gate.add_permits(flushes);
+    }
+
+    /// Runs can be read no more, or again.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::Relaxed);
     }
 
     fn note(&self, note: impl FnOnce(&mut Counts)) {
@@ -95,6 +104,9 @@ impl Store for Counted {
 
     async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {
         self.note(|counts| counts.loads += 1);
+        if self.cut.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("it is cut off".to_owned()));
+        }
         self.inner.load(runs, since).await
     }
 

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use fulcrum_controller::config::LanesConfig;
 use fulcrum_controller::engine::start::EngineOptions;
+use fulcrum_core::decide::{Command, CommandKind};
+use fulcrum_core::event::Actor;
+use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::RunStatus;
+use fulcrum_core::time::Timestamp;
 use serde_json::json;
 
 use crate::counted::Counted;
@@ -105,4 +109,27 @@ async fn a_command_of_a_run_in_flight_waits_for_it_and_is_decided_on_what_it_lef
     assert_eq!(loads, 0, "what was in flight is remembered");
     let closed = world.closed(run.run()).await;
     assert_eq!(closed, (RunStatus::Completed, json!([1, 2])));
+}
+
+#[tokio::test]
+async fn commands_that_fail_before_they_are_decided_leave_their_room_to_others() {
+    let (world, store) = world(&[ONE_STEP]);
+    store.cut(true);
+    for n in 0..options().lanes.flush_commands_max * 2 {
+        let run = RunId::new(Timestamp(1), Shard(0), u64::from(n));
+        let command = Command {
+            run,
+            actor: Actor::System,
+            trace: None,
+            kind: CommandKind::Cancel {
+                reason: String::new(),
+            },
+        };
+        let answer = world.engine.router.submit(command, run, None).await;
+        assert!(answer.is_err(), "nothing can be read");
+    }
+    store.cut(false);
+    store.let_through(1);
+    let started = world.start("one", json!({"n": 1}), None).await;
+    assert!(started.is_ok(), "the lane goes on");
 }

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::Lane;
 use super::batch::Batch;
 use super::flight::{Flight, Flown, Reading};
-use crate::engine::backlog::Drawn;
 use crate::engine::cache::CachedRun;
 use crate::engine::catalog::Source;
 use crate::engine::hand_off::{self, HandOffs};
@@ -85,9 +84,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             self.backlog.push_first(item);
         }
         // Then the database.
-        if self.batch.is_empty() {
-            self.batch.drawn = Drawn::default();
-        } else {
+        if !self.batch.is_empty() {
             self.launch().await;
         }
         let mut discard = Vec::new();
