@@ -83,6 +83,9 @@ fn is_cancelled(runs: &Runs, token: &LeaseToken) -> bool {
     let Some(Ok(folded)) = runs.get(&token.run) else {
         return false;
     };
-    let step = folded.run.step(&token.step);
-    step.is_some_and(|step| step.status == StepStatus::Cancelled)
+    folded.run.step(&token.step).is_some_and(|step| {
+        // Each lease that ran out and each attempt that failed was a grant. One as old as those was lost before.
+        let earlier = u64::from(step.crashes) + u64::from(step.attempt.saturating_sub(1));
+        step.status == StepStatus::Cancelled && token.lease.seq > earlier
+    })
 }
