@@ -142,7 +142,7 @@ impl Controller {
             Arc::new(store.clone()),
             PgSource::new(store.clone(), config.limits),
             Arc::clone(&clock),
-            &engine_options(config, controller_id),
+            &engine_options(config, controller_id, attend.silence()),
             &tasks,
             &board,
         );
@@ -354,7 +354,7 @@ fn myself(install: &crate::identity::InstallId, now: Timestamp) -> Result<Princi
     })
 }
 
-fn engine_options(config: &Config, controller: Uuid) -> EngineOptions {
+fn engine_options(config: &Config, controller: Uuid, silence: Option<Millis>) -> EngineOptions {
     EngineOptions {
         lanes: config.lanes.clone(),
         lease: config.lease.clone(),
@@ -363,6 +363,7 @@ fn engine_options(config: &Config, controller: Uuid) -> EngineOptions {
         answer_bytes_max: config.server.message_out_bytes_max.into(),
         entropy: Entropy::system(),
         attending: Some(controller),
+        silence,
     }
 }
 

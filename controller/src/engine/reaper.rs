@@ -1,6 +1,6 @@
 //! Finds tasks whose lease, or whose time to start or to close, has run out, and makes run commands of them.
 //!
-//! After this controller starts, after it was out of touch with the database for so long that a healthy worker's lease
+//! After this controller starts where none was for a while, after it was out of touch with the database for so long that a healthy worker's lease
 //! may have run out meanwhile, and after a clock jumped or this machine slept, expired leases are left alone for one
 //! lease time: healthy workers get the chance to re-assert theirs by a heartbeat or a report, so that an outage of the
 //! controller does not restart everybody's work. The clocks are compared before anything leased is reaped.
@@ -39,16 +39,19 @@ struct State {
 }
 
 impl Reassertion {
-    /// A window that is open now, and each time it is opened, for `length`. `out_of_touch_max` is how long this
-    /// controller may be without the database before leases can run out because of it: the lease time less the
-    /// heartbeat period, which is what a lease has left at least.
+    /// A window that is open each time it is opened, for `length`. `out_of_touch_max` is how long workers may be without
+    /// a controller that has the database before leases can run out because of it: the lease time less the heartbeat
+    /// period, which is what a lease has left at least. The window is open now, unless the last that was heard of another
+    /// controller, a `silence` ago, is more recent than that.
     #[must_use]
-    pub fn new(length: Duration, out_of_touch_max: Duration) -> Self {
+    pub fn new(length: Duration, out_of_touch_max: Duration, silence: Option<Duration>) -> Self {
+        let is_served = silence.is_some_and(|silence| silence <= out_of_touch_max);
+        let rest = if is_served { Duration::ZERO } else { length };
         Self {
             length,
             out_of_touch_max,
             state: Arc::new(Mutex::new(State {
-                until: clock::monotonic() + length,
+                until: clock::monotonic() + rest,
                 last_contact: None,
             })),
         }

@@ -57,6 +57,8 @@ pub struct EngineOptions {
     pub entropy: Entropy,
     /// This controller, if it signed in: its ticks keep it on the list.
     pub attending: Option<Uuid>,
+    /// How long before it another controller was heard of, if one was.
+    pub silence: Option<Millis>,
 }
 
 /// Starts lanes, dispatcher and loops over a store. They end with `tasks`.
@@ -78,6 +80,9 @@ pub fn start<S: Store, C: Source>(
     let reassertion = Reassertion::new(
         Duration::from_millis(lease.reassert_ms),
         Duration::from_millis(lease.ttl_ms.saturating_sub(lease.heartbeat_ms)),
+        options
+            .silence
+            .map(|silence| Duration::from_millis(silence.0)),
     );
     let lane_options = LaneOptions {
         batch_commands_max: options.lanes.flush_commands_max as usize,

@@ -4,6 +4,7 @@
 //! somebody may hear them. Ticks keep it fresh; who was silent for too long enters again. What the database was found to
 //! have forgotten is written down.
 
+use fulcrum_core::time::Millis;
 use fulcrum_store::PgStore;
 use fulcrum_store::versions::{ControllerRow, Entered, FeatureLevel};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ pub const PERIOD_MS: u64 = 60_000;
 pub struct Attend {
     store: PgStore,
     me: ControllerRow,
+    silence: Option<Millis>,
 }
 
 impl Attend {
@@ -32,10 +34,17 @@ impl Attend {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             level_max: FeatureLevel::MAX,
         };
+        let silence = store.versions().silence(controller).await?;
         match store.versions().enter(&me).await? {
-            Entered::Welcome(_) => Ok(Self { store, me }),
+            Entered::Welcome(_) => Ok(Self { store, me, silence }),
             Entered::TooOld(level) => Err(too_old(level)),
         }
+    }
+
+    /// How long before it came another controller was heard of.
+    #[must_use]
+    pub fn silence(&self) -> Option<Millis> {
+        self.silence
     }
 }
 

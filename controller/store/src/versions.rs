@@ -114,6 +114,21 @@ impl Versions {
         .await
     }
 
+    /// How long before now another controller than this one was heard of. `None` if none is known of, or if the clock
+    /// says that it will be: it cannot be relied on.
+    pub async fn silence(&self, controller: Uuid) -> Result<Option<Millis>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = Prelude::Catalog.begin(&pool).await?;
+            let ms = sqlx::query_file_scalar!("queries/versions/silence.sql", controller)
+                .fetch_one(&mut *tx)
+                .await?;
+            tx.rollback().await?;
+            Ok(ms.and_then(|ms| u64::try_from(ms).ok()).map(Millis))
+        })
+        .await
+    }
+
     /// A controller goes. Those that could not say so are forgotten after a day.
     pub async fn leave(&self, controller: Uuid) -> Result<(), StoreError> {
         let pool = self.pool.clone();

@@ -143,6 +143,7 @@ pub(crate) fn options() -> EngineOptions {
         answer_bytes_max: ANSWER_BYTES_MAX,
         entropy: Entropy::system(),
         attending: None,
+        silence: None,
     }
 }
 

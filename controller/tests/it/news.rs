@@ -72,6 +72,7 @@ impl Site {
                 ..options().loops
             },
             attending: Some(me.id),
+            silence: None,
             ..options()
         };
         let now = store.now().await.expect("the time");

@@ -171,7 +171,7 @@ async fn a_controller_that_was_out_of_touch_lets_holders_re_assert_their_leases(
     let store = Arc::new(ReferenceStore::new(BORN));
     let lease = granted(store.as_ref(), vec![started(1, Vec::new())], Millis(1_000)).await;
     let (router, mut asked) = refusing_lane();
-    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX);
+    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX, None);
     let clock = DatabaseClock::new(BORN, monotonic());
     let mut reaper = reaper(&store, &router, clock, &reassertion);
     let pass = async |span: Duration| {
@@ -198,11 +198,29 @@ async fn a_controller_that_was_out_of_touch_lets_holders_re_assert_their_leases(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_controller_that_follows_another_at_once_reaps_at_once() {
+    for (silence, reaps) in [
+        (Some(OUT_OF_TOUCH_MAX), true),
+        (Some(OUT_OF_TOUCH_MAX + Duration::from_millis(1)), false),
+        (None, false),
+    ] {
+        let store = Arc::new(ReferenceStore::new(BORN));
+        granted(store.as_ref(), vec![started(1, Vec::new())], Millis(0)).await;
+        let (router, mut asked) = refusing_lane();
+        let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX, silence);
+        let clock = DatabaseClock::new(BORN, monotonic());
+        let mut reaper = reaper(&store, &router, clock, &reassertion);
+        reaper.sweep().await.expect("in touch");
+        assert_eq!(asked.try_recv().is_ok(), reaps, "{silence:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_jump_of_the_clocks_is_noticed_before_anything_is_reaped() {
     let store = Arc::new(ReferenceStore::new(BORN));
     granted(store.as_ref(), vec![started(1, Vec::new())], Millis(1_000)).await;
     let (router, mut asked) = refusing_lane();
-    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX);
+    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX, None);
     let clock = DatabaseClock::new(BORN, monotonic());
     let mut reaper = reaper(&store, &router, clock, &reassertion);
     tokio::time::advance(WINDOW).await;
@@ -222,7 +240,7 @@ async fn a_clock_that_is_an_hour_off_opens_the_window_on_postgres_too() {
     let store = Arc::new(postgres(&database).await);
     granted(store.as_ref(), vec![started(1, Vec::new())], Millis(0)).await;
     let (router, mut asked) = refusing_lane();
-    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX);
+    let reassertion = Reassertion::new(WINDOW, OUT_OF_TOUCH_MAX, None);
     let now = store.now().await.expect("the time");
     // The window is open at first, and closes.
     while asked.try_recv().is_err() {

@@ -57,6 +57,29 @@ async fn the_level_is_raised_once_every_live_controller_knows_it() {
 }
 
 #[tokio::test]
+async fn how_long_ago_another_controller_was_there_is_known() {
+    let database = Database::new().await;
+    let versions = database.store.versions();
+    let (me, other) = (controller(1, 1), controller(2, 1));
+    versions.enter(&me).await.unwrap();
+    assert_eq!(versions.silence(me.id).await.unwrap(), None, "nobody else");
+    versions.enter(&other).await.unwrap();
+    let silence = versions.silence(me.id).await.unwrap().unwrap();
+    assert!(silence < Millis::from_secs(60));
+    let mut raw = database.raw().await;
+    raw.execute("update controllers set last_seen_at = now() - interval '1 hour'")
+        .await
+        .unwrap();
+    let silence = versions.silence(me.id).await.unwrap().unwrap();
+    assert!(silence >= Millis::from_secs(3_600));
+    raw.execute("update controllers set last_seen_at = now() + interval '1 hour'")
+        .await
+        .unwrap();
+    let silence = versions.silence(me.id).await.unwrap();
+    assert_eq!(silence, None, "a clock that cannot be relied on");
+}
+
+#[tokio::test]
 async fn an_old_build_that_starts_while_the_level_is_raised_counts_or_is_refused() {
     let database = Database::new().await;
     let versions = database.store.versions();

@@ -281,5 +281,6 @@ fn options(seed: u64, entropy: Entropy) -> EngineOptions {
         answer_bytes_max: 8 << 20,
         entropy,
         attending: None,
+        silence: None,
     }
 }
