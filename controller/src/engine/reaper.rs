@@ -1,9 +1,10 @@
 //! Finds tasks whose lease, or whose time to start or to close, has run out, and makes run commands of them.
 //!
-//! After this controller starts where none was for a while, after it was out of touch with the database for so long that a healthy worker's lease
-//! may have run out meanwhile, and after a clock jumped or this machine slept, expired leases are left alone for one
-//! lease time: healthy workers get the chance to re-assert theirs by a heartbeat or a report, so that an outage of the
-//! controller does not restart everybody's work. The clocks are compared before anything leased is reaped.
+//! After this controller starts where none was for a while, after it was out of touch with the database for so long that
+//! a healthy worker's lease may have run out meanwhile, and after a clock jumped or this machine slept, expired leases
+//! are left alone for one lease time: healthy workers get the chance to re-assert theirs by a heartbeat or a report, so
+//! that an outage of the controller does not restart everybody's work. The clocks are compared before anything leased is
+//! reaped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,11 +42,11 @@ struct State {
 impl Reassertion {
     /// A window that is open each time it is opened, for `length`. `out_of_touch_max` is how long workers may be without
     /// a controller that has the database before leases can run out because of it: the lease time less the heartbeat
-    /// period, which is what a lease has left at least. The window is open now, unless the last that was heard of another
-    /// controller, a `silence` ago, is more recent than that.
+    /// period, which is what a lease has left at least. The window is open now, unless another controller was heard of a
+    /// `silence` ago that leaves workers half of that to find this one.
     #[must_use]
     pub fn new(length: Duration, out_of_touch_max: Duration, silence: Option<Duration>) -> Self {
-        let is_served = silence.is_some_and(|silence| silence <= out_of_touch_max);
+        let is_served = silence.is_some_and(|silence| silence <= out_of_touch_max / 2);
         let rest = if is_served { Duration::ZERO } else { length };
         Self {
             length,

@@ -200,8 +200,8 @@ async fn a_controller_that_was_out_of_touch_lets_holders_re_assert_their_leases(
 #[tokio::test(start_paused = true)]
 async fn a_controller_that_follows_another_at_once_reaps_at_once() {
     for (silence, reaps) in [
-        (Some(OUT_OF_TOUCH_MAX), true),
-        (Some(OUT_OF_TOUCH_MAX + Duration::from_millis(1)), false),
+        (Some(OUT_OF_TOUCH_MAX / 2), true),
+        (Some(OUT_OF_TOUCH_MAX / 2 + Duration::from_millis(1)), false),
         (None, false),
     ] {
         let store = Arc::new(ReferenceStore::new(BORN));
