@@ -59,8 +59,10 @@ pub(super) async fn report(
             }
             calls.push(hand_in(client.clone(), &desk, batch));
         }
-        let next = outbox.next_due().map(|due| due.max(paused_until));
-        let has_room = calls.len() < CALLS_EAGER;
+        let next = outbox
+            .next_due()
+            .filter(|_| calls.len() < CALLS_EAGER)
+            .map(|due| due.max(paused_until));
         tokio::select! {
             biased;
             Some((batch, answer)) = calls.next() => match answer {
@@ -91,8 +93,16 @@ pub(super) async fn report(
                     outbox.push(Waiting::new(report, Instant::now()));
                 }
             }
-            () = tokio::time::sleep_until(next.unwrap_or(paused_until)), if has_room && next.is_some() => {}
+            () = at(next) => {}
         }
+    }
+}
+
+/// Waits for an instant; for ever, if there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 
