@@ -41,7 +41,8 @@ impl Desk<'_> {
     }
 
     /// The value of a template as a payload; null is no payload. A template that only passes a payload on gives that
-    /// payload, unseen, and one that takes a payload apart and puts the same together again gives that one.
+    /// payload, unseen, and one that takes a payload apart and puts the same together again gives that one, however
+    /// it is written.
     pub(super) fn produce(
         &mut self,
         at: Option<NodeId>,
@@ -76,21 +77,21 @@ impl Desk<'_> {
         self.store_unless(value, &[])
     }
 
-    /// Makes a payload of a value, unless one of these has the same content.
+    /// Makes a payload of a value, unless one of these is the same value.
     fn store_unless(
         &mut self,
         value: Value,
         known: &[PayloadRef],
     ) -> Result<PayloadRef, Box<Failure>> {
+        for known in known {
+            if self.look_up(Some(*known))?.is_some_and(|it| *it == value) {
+                return Ok(*known);
+            }
+        }
         let payload = Payload::json(&value);
         self.check_size(payload.data.len())?;
         let new = payload.named(self.run.id, &self.inputs.entropy, FIRST_MADE + self.made);
         let reference = new.reference;
-        let same =
-            |known: &&PayloadRef| (known.hash, known.bytes) == (reference.hash, reference.bytes);
-        if let Some(same) = known.iter().find(same) {
-            return Ok(*same);
-        }
         self.made += 1;
         self.fresh.insert(reference.id, Arc::new(value));
         self.decision.payloads.push(new);

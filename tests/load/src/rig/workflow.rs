@@ -3,7 +3,8 @@
 /// A workflow under load.
 #[derive(Clone, Copy)]
 pub(crate) enum Workflow {
-    /// So many steps one after the other, each fed by the one before.
+    /// So many steps one after the other: the first takes the input apart and puts it together again, each further one
+    /// is handed what the one before gave.
     Steps(u32),
     /// One step for each of `input.items`.
     FanOut,
@@ -40,11 +41,10 @@ impl Workflow {
 
 fn sequence(name: &str, steps: u32) -> String {
     let mut text = format!("workflow: {name}\nsteps:\n");
-    let mut source = "input".to_owned();
+    let mut with = "{ n: \"${input.n}\", text: \"${input.text}\" }".to_owned();
     for step in 0..steps {
-        let with = format!("{{ n: \"${{{source}.n}}\", text: \"${{{source}.text}}\" }}");
         text += &format!("  - {{ id: s{step}, call: bench.echo, with: {with} }}\n");
-        source = format!("steps.s{step}.output");
+        with = format!("\"${{steps.s{step}.output}}\"");
     }
-    text + &format!("output: \"${{{source}}}\"\n")
+    text + &format!("output: {with}\n")
 }

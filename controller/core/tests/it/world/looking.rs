@@ -12,11 +12,16 @@ use uuid::Uuid;
 use super::World;
 
 impl World {
+    /// As somebody else would write it: with white space.
     pub(crate) fn payload(&mut self, run: RunId, value: &Value) -> NewPayload {
         self.commands += 1;
         let mut entropy = [1; 32];
         entropy[..8].copy_from_slice(&self.commands.to_be_bytes());
-        Payload::json(value).named(run, &entropy, 0)
+        let payload = Payload {
+            encoding: "json".to_owned(),
+            data: format!("{value:#}").into_bytes(),
+        };
+        payload.named(run, &entropy, 0)
     }
 
     pub(crate) fn value(&self, reference: Option<PayloadRef>) -> Value {
