@@ -19,6 +19,7 @@ use crate::bus::EarsOptions;
 use crate::continuity::{Position, Watermark};
 use crate::options::{Durability, PoolSizes, Route, StoreOptions};
 use crate::problem::Problem;
+use crate::versions::LevelSeen;
 use crate::work::unit;
 
 /// The oldest server that is supported, as in `server_version_num`.
@@ -43,6 +44,8 @@ pub(crate) struct Pools {
     pub(crate) ears: Option<EarsOptions>,
     pub(crate) route: Route,
     pub(crate) watermark: Watermark,
+    /// What may be written.
+    pub(crate) level: LevelSeen,
 }
 
 /// Why the database cannot be used.
@@ -106,6 +109,7 @@ impl Pools {
             ears,
             route: options.route,
             watermark,
+            level: LevelSeen::default(),
         };
         check_server(&pools.control, options.durability).await?;
         Ok(pools)

@@ -30,6 +30,7 @@ mod partitions;
 mod pg;
 mod problem;
 mod tick;
+mod timeline;
 pub mod upkeep;
 pub mod versions;
 pub mod views;

@@ -9,9 +9,7 @@ use fulcrum_core::failure::Failure;
 use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, PayloadId, RunId};
 use fulcrum_core::payload::{NewPayload, Payload, PayloadRef};
 use fulcrum_core::store::commit::{RequestKey, Snapshot};
-use fulcrum_core::store::{
-    JoinKey, Loaded, LoadedRun, RequestRecord, RunHead, Since, StoreError, StoredEvent,
-};
+use fulcrum_core::store::{JoinKey, Loaded, LoadedRun, RequestRecord, RunHead, Since, StoreError};
 use fulcrum_core::time::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,6 +17,7 @@ use uuid::Uuid;
 use crate::column::array::{column, long, shard};
 use crate::column::{At, RunStatusColumn, decode};
 use crate::problem::Problem;
+use crate::timeline;
 use crate::work::Prelude;
 
 /// A run row as read.
@@ -183,8 +182,8 @@ async fn events(
             continue;
         };
         if let Ok(run) = entry {
-            match event(row.seq, row.kind, row.schema, row.body, row.hash) {
-                Ok(event) => run.events.push(event),
+            match timeline::events(row.seq, row.kind, row.schema, row.body, row.hash) {
+                Ok(events) => run.events.extend(events),
                 Err(problem) => *entry = Err(spoiled(id, problem)),
             }
         }
@@ -204,22 +203,6 @@ async fn events(
         }
     }
     Ok(())
-}
-
-pub(crate) fn event(
-    seq: i64,
-    kind: i16,
-    schema: i16,
-    body: Vec<u8>,
-    hash: Vec<u8>,
-) -> Result<StoredEvent, Problem> {
-    Ok(StoredEvent {
-        seq: decode::count(seq)?,
-        kind: kind.unsigned_abs(),
-        schema: schema.unsigned_abs(),
-        body,
-        hash: ChainHash(decode::hash(hash)?),
-    })
 }
 
 pub(crate) async fn payloads(

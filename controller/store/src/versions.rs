@@ -6,6 +6,9 @@
 //! understand. A controller writes itself down before it does anything, in one transaction with reading the level, so
 //! that it either counts or is refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::Millis;
 use sqlx::{PgConnection, PgPool};
@@ -28,7 +31,30 @@ pub struct FeatureLevel(pub i32);
 impl FeatureLevel {
     /// The highest that this build knows. Raised with the first build that can write something its predecessor cannot
     /// read.
-    pub const MAX: Self = Self(1);
+    pub const MAX: Self = Self::BUNDLES;
+    /// What a commit adds to a timeline is one row.
+    pub(crate) const BUNDLES: Self = Self(2);
+}
+
+/// The level that was in force when this controller last looked; the first until it does. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct LevelSeen(Arc<AtomicI32>);
+
+impl LevelSeen {
+    /// What may be written now: a level never falls.
+    pub(crate) fn get(&self) -> FeatureLevel {
+        FeatureLevel(self.0.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, level: FeatureLevel) {
+        self.0.fetch_max(level.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for LevelSeen {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI32::new(1)))
+    }
 }
 
 /// A controller, as others know it.
@@ -70,6 +96,7 @@ pub enum Raised {
 pub struct Versions {
     pool: PgPool,
     watermark: Watermark,
+    seen: LevelSeen,
 }
 
 impl PgStore {
@@ -79,6 +106,7 @@ impl PgStore {
         Versions {
             pool: self.pools.control.clone(),
             watermark: self.watermark(),
+            seen: self.pools.level.clone(),
         }
     }
 }
@@ -88,7 +116,7 @@ impl Versions {
     /// [`CONTROLLER_SILENCE_MAX`] apart. On the way the watermark is raised to where the server stands.
     pub async fn enter(&self, controller: &ControllerRow) -> Result<Entered, StoreError> {
         let (pool, me) = (self.pool.clone(), controller.clone());
-        let watermark = self.watermark.clone();
+        let (watermark, seen) = (self.watermark.clone(), self.seen.clone());
         unit(async move {
             let mut tx = Prelude::Catalog.begin(&pool).await?;
             // Before the row is written: raising the level locks in this order, too.
@@ -109,6 +137,7 @@ impl Versions {
                 observe(&mut tx, &watermark).await?;
             }
             tx.commit().await?;
+            seen.note(level);
             Ok(Entered::Welcome(level))
         })
         .await

@@ -199,6 +199,13 @@ capabilities:
         }
     }
 
+    /// How many events of these kinds (a list of their numbers) there are in all timelines.
+    pub fn events(&self, kinds: &str) -> anyhow::Result<String> {
+        self.stack.postgres.value(&format!(
+            "select count(*) from runs r cross join lateral fulcrum_timeline(r.shard, r.run_id) e where e.kind in ({kinds})"
+        ))
+    }
+
     /// Waits until so many of the accepted runs are closed, or all of them if there are fewer.
     pub async fn closed(&self, at_least: usize) {
         let wanted = at_least.min(self.log.accepted().len());

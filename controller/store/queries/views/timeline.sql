@@ -1,5 +1,5 @@
 -- A page is bounded in rows and in bytes; its first row comes whatever its size. `found` counts the rows read, so that
--- the caller can tell a page that was cut from the last one.
+-- the caller can tell a page that was cut from the last one. A row may begin before the page does.
 select seq as "seq!", kind as "kind!", schema as "schema!", body as "body!", hash as "hash!", found as "found!"
 from (
   select

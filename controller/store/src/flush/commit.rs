@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use fulcrum_core::decide::command::Mail;
 use fulcrum_core::ids::TaskId;
-use fulcrum_core::store::{Commit, GrantedTask};
+use fulcrum_core::store::GrantedTask;
 use fulcrum_core::task::{HandOff, Lease, NewTask};
 use fulcrum_core::time::{Millis, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
 use super::rows::Rows;
 use super::talk::Talk;
-use crate::column::array::{column, int, long, shard, small};
+use crate::column::array::{column, int, long, shard};
 use crate::column::{At, RunStatusColumn, decode};
 use crate::problem::Problem;
 use crate::work::Prelude;
@@ -23,6 +23,15 @@ pub(super) enum Written {
     All(Receipt),
     /// None of it: somebody was first, or a lease is lost. Who that is, is for the judge to say.
     Nothing,
+}
+
+/// How a batch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As if nothing of what is made existed.
+    Hopeful,
+    /// What is made may exist: it was judged.
+    Careful,
 }
 
 /// What a written batch has to show.
@@ -41,10 +50,10 @@ pub(super) struct Receipt {
 /// leaves nothing.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    commits: &[&Commit],
+    rows: &Rows<'_>,
     talk: &Talk<'_>,
+    manner: Manner,
 ) -> Result<Written, Problem> {
-    let rows = Rows::of(commits);
     let Rows {
         existing,
         new,
@@ -54,10 +63,11 @@ pub(super) async fn write(
         payloads,
         made,
         snapshots,
-    } = &rows;
+    } = rows;
     let millis = |span: Option<Millis>| span.map(|span| long(span.0));
     let row = sqlx::query_file!(
         "queries/flush/commit.sql",
+        manner == Manner::Careful,
         &column(existing, |(c, _)| shard(c.head.shard)),
         &column(existing, |(c, _)| c.head.run.0),
         &column(existing, |(_, expected)| long(*expected)),
@@ -96,19 +106,18 @@ pub(super) async fn write(
         &column(new, |c| At(c.head.started_at)) as _,
         &column(new, |c| c.head.closed_at.map(At)) as _,
         &column(new, |c| c.head.idempotency_key.as_deref()) as _,
-        &column(events, |(run, _)| shard(run.shard())),
-        &column(events, |(run, _)| run.0),
-        &column(events, |(_, e)| long(e.seq)),
-        &column(events, |(_, e)| small(e.kind)),
-        &column(events, |(_, e)| small(e.schema)),
-        &column(events, |(_, e)| e.body.as_slice()) as _,
-        &column(events, |(_, e)| e.hash.0.as_slice()) as _,
+        &column(events, |e| shard(e.run.shard())),
+        &column(events, |e| e.run.0),
+        &column(events, |e| e.seq),
+        &column(events, |e| e.kind),
+        &column(events, |e| e.schema),
+        &column(events, |e| e.body.as_ref()) as _,
+        &column(events, |e| e.hash.0.as_slice()) as _,
         &column(payloads, |p| shard(p.reference.id.shard())),
         &column(payloads, |p| p.reference.id.0),
         &column(payloads, |p| p.reference.hash.as_slice()) as _,
         &column(payloads, |p| p.payload.encoding.as_str()) as _,
         &column(payloads, |p| p.payload.data.as_slice()) as _,
-        &column(made, |(t, _)| shard(t.task.shard())),
         &column(made, |(t, _)| t.task.0),
         &column(made, |(t, _)| t.run.0),
         &column(made, |(t, _)| t.root.0),
@@ -170,15 +179,18 @@ pub(super) async fn write(
     }
     let now = row.moment.0;
     let leased = row.leased.unwrap_or_default();
-    let seqs: BTreeMap<TaskId, i64> = leased
+    let again: BTreeMap<TaskId, i64> = leased
         .into_iter()
         .map(TaskId)
         .zip(row.lease_seqs.unwrap_or_default())
         .collect();
-    let mut granted = Vec::with_capacity(seqs.len());
+    let mut granted = Vec::new();
     for (new, hand) in made {
-        if let (Some(hand), Some(seq)) = (hand, seqs.get(&new.task)) {
-            granted.push(grant(new, hand, decode::count(*seq)?, now));
+        if let Some(hand) = hand {
+            let seq = again
+                .get(&new.task)
+                .map_or(Ok(1), |seq| decode::count(*seq))?;
+            granted.push(grant(new, hand, seq, now));
         }
     }
     let told = talk.told(
@@ -195,11 +207,10 @@ pub(super) async fn write(
 }
 
 /// The receipt of a batch whose answer was lost: whatever its hand-offs are now.
-pub(super) async fn receipt(pool: &PgPool, commits: &[&Commit]) -> Result<Receipt, Problem> {
-    let made = Rows::of(commits).made;
+pub(super) async fn receipt(pool: &PgPool, rows: &Rows<'_>) -> Result<Receipt, Problem> {
+    let made = rows.made.iter();
     let handed: Vec<(&NewTask, &HandOff)> = made
-        .into_iter()
-        .filter_map(|(new, hand)| Some((new, hand?)))
+        .filter_map(|(new, hand)| Some((*new, (*hand)?)))
         .collect();
     let mut tx = Prelude::Read.begin(pool).await?;
     let found = sqlx::query_file!(

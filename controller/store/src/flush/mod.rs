@@ -36,7 +36,8 @@ use crate::problem::Problem;
 use crate::work::Prelude;
 use crate::writer::Writer;
 
-use commit::{Receipt, Written};
+use commit::{Manner, Receipt, Written};
+use rows::Rows;
 use talk::Talk;
 
 /// Starting over more often than this means that something else is wrong.
@@ -51,7 +52,7 @@ pub(crate) async fn flush(pools: &Pools, batch: &[Commit]) -> Result<FlushReport
         let attempted = if attempt == 1 {
             unopposed(pools, &all).await
         } else {
-            judged(pool, batch).await
+            judged(pools, batch).await
         };
         match attempted {
             Ok(Attempt::Done(report)) => return Ok(report),
@@ -91,8 +92,11 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
             Route::Direct => in_one_call(pools, batch, &talk).await,
             // Behind a pooler the end of a statement is not the end of its transaction.
             Route::TransactionPooler => {
+                let rows = Rows::of(batch, pools.level.get());
                 let mut tx = Prelude::Commit.begin(pool).await?;
-                let Written::All(receipt) = commit::write(&mut tx, batch, &talk).await? else {
+                let Written::All(receipt) =
+                    commit::write(&mut tx, &rows, &talk, Manner::Hopeful).await?
+                else {
                     tx.rollback().await?;
                     return Ok(Attempt::Again);
                 };
@@ -104,8 +108,11 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     if batch.iter().any(|commit| rows::hides_a_fence(commit)) {
         return Ok(Attempt::Again);
     }
+    let rows = Rows::of(batch, pools.level.get());
     let mut tx = Prelude::Commit.begin(pool).await?;
-    let Written::All(receipt) = commit::write(&mut tx, batch, &Talk::default()).await? else {
+    let Written::All(receipt) =
+        commit::write(&mut tx, &rows, &Talk::default(), Manner::Hopeful).await?
+    else {
         tx.rollback().await?;
         return Ok(Attempt::Again);
     };
@@ -129,8 +136,16 @@ async fn in_one_call(
     batch: &[&Commit],
     talk: &Talk<'_>,
 ) -> Result<Attempt, Problem> {
+    let rows = Rows::of(batch, pools.level.get());
     let mut writer = Writer::take(&pools.commit).await?;
-    match crate::work::committing(commit::write(writer.connection(), batch, talk)).await {
+    match crate::work::committing(commit::write(
+        writer.connection(),
+        &rows,
+        talk,
+        Manner::Hopeful,
+    ))
+    .await
+    {
         Ok(written) => {
             writer.rest();
             Ok(match written {
@@ -142,7 +157,7 @@ async fn in_one_call(
             drop(writer);
             match unknown::resolve(&pools.request, None, batch, error).await? {
                 unknown::Fate::Committed => {
-                    let receipt = commit::receipt(&pools.request, batch).await?;
+                    let receipt = commit::receipt(&pools.request, &rows).await?;
                     Ok(Attempt::Done(all_committed(batch, receipt)))
                 }
                 unknown::Fate::NotCommitted => Ok(Attempt::Again),
@@ -196,7 +211,8 @@ fn all_committed(batch: &[&Commit], receipt: Receipt) -> FlushReport {
 }
 
 /// The winners of the batch.
-async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
+async fn judged(pools: &Pools, batch: &[Commit]) -> Result<Attempt, Problem> {
+    let pool = &pools.request;
     let mut tx = Prelude::Commit.begin(pool).await?;
     let runs = lock::runs(&mut tx, batch).await?;
     let tasks = lock::tasks(&mut tx, batch.iter()).await?;
@@ -217,7 +233,10 @@ async fn judged(pool: &PgPool, batch: &[Commit]) -> Result<Attempt, Problem> {
             granted: Vec::new(),
         }));
     }
-    let Written::All(receipt) = commit::write(&mut tx, &winners, &Talk::default()).await? else {
+    let rows = Rows::of(&winners, pools.level.get());
+    let Written::All(receipt) =
+        commit::write(&mut tx, &rows, &Talk::default(), Manner::Careful).await?
+    else {
         tx.rollback().await?;
         return Ok(Attempt::Again);
     };

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use fulcrum_core::ids::{NamespaceId, RunId, Shard, TaskId};
 use fulcrum_core::payload::NewPayload;
-use fulcrum_core::store::{Commit, Expected, RequestRecord, StoredEvent};
+use fulcrum_core::store::{Commit, Expected, RequestRecord};
 use fulcrum_core::task::{Fence, HandOff, NewTask, TaskOp};
+
+use crate::timeline;
+use crate::versions::FeatureLevel;
 
 /// The rows of a batch, sorted, so that no two flushes wait for each other in a circle.
 pub(super) struct Rows<'c> {
@@ -13,14 +16,14 @@ pub(super) struct Rows<'c> {
     pub(super) new: Vec<&'c Commit>,
     pub(super) removed: Vec<(TaskId, Option<Fence>)>,
     pub(super) requests: Vec<&'c RequestRecord>,
-    pub(super) events: Vec<(RunId, &'c StoredEvent)>,
+    pub(super) events: Vec<timeline::Row<'c>>,
     pub(super) payloads: Vec<&'c NewPayload>,
     pub(super) made: Vec<(&'c NewTask, Option<&'c HandOff>)>,
     pub(super) snapshots: Vec<(&'c Commit, &'c [u8])>,
 }
 
 impl<'c> Rows<'c> {
-    pub(super) fn of(commits: &[&'c Commit]) -> Self {
+    pub(super) fn of(commits: &[&'c Commit], level: FeatureLevel) -> Self {
         let mut rows = Self {
             existing: Vec::new(),
             new: Vec::new(),
@@ -44,7 +47,7 @@ impl<'c> Rows<'c> {
             }
             let run = commit.head.run;
             rows.events
-                .extend(commit.events.iter().map(|event| (run, event)));
+                .extend(timeline::rows(run, &commit.events, level));
             rows.payloads.extend(&commit.payloads);
             let state = commit.snapshot.as_deref();
             rows.snapshots.extend(state.map(|state| (commit, state)));

@@ -6,10 +6,10 @@ use fulcrum_core::store::{StoreError, StoredEvent};
 use sqlx::PgPool;
 
 use crate::PgStore;
-use crate::catalog::{Page, Portion};
+use crate::catalog::{Page, Portion, Rest};
 use crate::column::array::{column, long, shard};
 use crate::column::decode;
-use crate::load::event;
+use crate::timeline::events;
 use crate::work::{Prelude, unit};
 
 /// An event with what it must continue.
@@ -49,13 +49,14 @@ impl Timelines {
         bytes: u64,
     ) -> Result<Portion<StoredEvent>, StoreError> {
         let pool = self.pool.clone();
+        let after = page.after.unwrap_or(0);
         unit(async move {
             let mut tx = Prelude::Report.begin(&pool).await?;
             let rows = sqlx::query_file!(
                 "queries/views/timeline.sql",
                 shard(run.shard()),
                 run.0,
-                long(page.after.unwrap_or(0)),
+                long(after),
                 i64::from(page.rows) + 1,
                 long(bytes)
             )
@@ -63,12 +64,20 @@ impl Timelines {
             .await?;
             tx.rollback().await?;
             let found = rows.first().map_or(0, |row| row.found);
-            let events = rows
-                .into_iter()
-                .take(page.rows as usize)
-                .map(|row| event(row.seq, row.kind, row.schema, row.body, row.hash))
-                .collect::<Result<_, _>>()?;
-            Ok(Portion::of(events, found))
+            let is_cut = i64::try_from(rows.len()) != Ok(found);
+            let mut items = Vec::new();
+            for row in rows {
+                items.extend(events(row.seq, row.kind, row.schema, row.body, row.hash)?);
+            }
+            items.retain(|event| event.seq > after);
+            let shown = shown(&items, page.rows, bytes);
+            let rest = if is_cut || shown < items.len() {
+                Rest::More
+            } else {
+                Rest::Nothing
+            };
+            items.truncate(shown);
+            Ok(Portion { items, rest })
         })
         .await
     }
@@ -92,17 +101,31 @@ impl Timelines {
             .fetch_all(&mut *tx)
             .await?;
             tx.rollback().await?;
-            rows.into_iter()
-                .map(|row| {
-                    let previous = row.previous.map(decode::hash).transpose()?;
-                    Ok(LinkedEvent {
-                        run: RunId(row.stream),
-                        event: event(row.seq, row.kind, row.schema, row.body, row.hash)?,
-                        previous: previous.map(ChainHash).unwrap_or_default(),
-                    })
-                })
-                .collect()
+            let mut linked = Vec::with_capacity(rows.len());
+            for row in rows {
+                let previous = row.previous.map(decode::hash).transpose()?;
+                let previous = previous.map(ChainHash).unwrap_or_default();
+                let run = RunId(row.stream);
+                let events = events(row.seq, row.kind, row.schema, row.body, row.hash)?;
+                linked.extend(events.into_iter().map(|event| LinkedEvent {
+                    run,
+                    event,
+                    previous,
+                }));
+            }
+            Ok(linked)
         })
         .await
     }
+}
+
+/// How many of these a page shows.
+fn shown(events: &[StoredEvent], rows: u32, bytes: u64) -> usize {
+    let mut upto = 0;
+    let fits = |(place, event): &(usize, &StoredEvent)| {
+        upto += event.body.len() as u64;
+        *place == 0 || upto <= bytes
+    };
+    let page = events.iter().take(rows as usize).enumerate();
+    page.take_while(fits).count()
 }

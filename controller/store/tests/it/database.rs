@@ -3,7 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fulcrum_store::versions::{ControllerRow, FeatureLevel};
 use fulcrum_store::{Durability, PgStore, PoolSizes, StoreOptions};
+use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -121,8 +123,22 @@ async fn template() -> &'static str {
 }
 
 impl Database {
-    /// A migrated database.
+    /// A migrated database, and a store that knows what may be written.
     pub(crate) async fn new() -> Self {
+        let database = Self::fresh().await;
+        let versions = database.store.versions();
+        let me = ControllerRow {
+            id: Uuid::from_u128(0),
+            build: "test".to_owned(),
+            level_max: FeatureLevel::MAX,
+        };
+        versions.enter(&me).await.unwrap();
+        versions.leave(me.id).await.unwrap();
+        database
+    }
+
+    /// A migrated database, and a store that has not looked yet.
+    pub(crate) async fn fresh() -> Self {
         let template = template().await;
         Self::create(&format!("template {template}")).await
     }

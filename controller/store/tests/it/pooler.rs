@@ -209,7 +209,7 @@ async fn upkeep_works_through_a_pooler() {
         level_max: FeatureLevel::MAX,
     };
     let entered = store.versions().enter(&me).await.unwrap();
-    assert_eq!(entered, Entered::Welcome(FeatureLevel(1)));
+    assert_eq!(entered, Entered::Welcome(FeatureLevel::MAX));
     assert!(store.watermark().is_raised());
     // It is noted by the tick, too, on the way of which the server's position is asked for.
     database

@@ -25,7 +25,7 @@ async fn enter(store: &PgStore, id: Uuid) {
     let row = ControllerRow {
         id,
         build: "0.1.0".to_owned(),
-        level_max: FeatureLevel(1),
+        level_max: FeatureLevel::MAX,
     };
     store.versions().enter(&row).await.unwrap();
 }

@@ -1,7 +1,9 @@
 //! Timelines: long ones page by page, by index, from the partition of their day alone.
 
-use fulcrum_core::store::{Store, StoredEvent};
+use fulcrum_core::store::{Since, Store, StoredEvent};
 use fulcrum_store::catalog::{Page, Portion, Rest};
+use fulcrum_store::versions::{ControllerRow, FeatureLevel};
+use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::database::Database;
@@ -72,7 +74,7 @@ async fn a_page_goes_by_the_index_of_one_partition() {
     );
     connection.execute(AssertSqlSafe(prepare)).await.unwrap();
     let explain = format!(
-        "explain (analyze, costs off, timing off) execute page (1, '{}', 4000, 101, 1000000)",
+        "explain (analyze, costs off, timing off) execute page (1, '{}', 1000, 11, 1000000)",
         run(1).0
     );
     let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain))
@@ -91,6 +93,51 @@ async fn a_page_goes_by_the_index_of_one_partition() {
     assert!(!plan.contains("Seq Scan"), "{plan}");
     assert!(plan.contains("Index Cond"), "{plan}");
     // It stops after the rows of the page, however many there are.
-    assert!(plan.contains("rows=101 loops=1"), "{plan}");
+    assert!(plan.contains("rows=11 loops=1"), "{plan}");
     connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_timeline_written_on_both_sides_of_a_level_is_one() {
+    let database = Database::fresh().await;
+    let (store, versions) = (&database.store, database.store.versions());
+    let mut raw = database.raw().await;
+    let rows = "select count(*) from events";
+    let mut written = with_events(start(run(1)), 4);
+    store.flush(vec![written.clone()]).await.unwrap();
+    let each: i64 = sqlx::query_scalar(rows).fetch_one(&mut raw).await.unwrap();
+    assert_eq!(
+        each, 6,
+        "a store that has not looked writes for all to read"
+    );
+    let me = ControllerRow {
+        id: Uuid::from_u128(1),
+        build: "test".to_owned(),
+        level_max: FeatureLevel::MAX,
+    };
+    versions.enter(&me).await.unwrap();
+    let more = with_events(next(&written.head), 4);
+    store.flush(vec![more.clone()]).await.unwrap();
+    let bundled: i64 = sqlx::query_scalar(rows).fetch_one(&mut raw).await.unwrap();
+    assert_eq!(bundled, each + 1);
+
+    written.events.extend(more.events);
+    let loaded = store.load(&[run(1)], Since::Birth).await.unwrap();
+    assert_eq!(
+        loaded[0].as_ref().unwrap().as_ref().unwrap().events,
+        written.events
+    );
+    // A page may begin and end within a row.
+    let middle = page(&database, 7, 2, u64::MAX).await;
+    let shown = &written.events[7..9];
+    assert_eq!((&middle.items[..], middle.rest), (shown, Rest::More));
+    let linked = store.timelines().of_kind(&[run(1)], 2).await.unwrap();
+    assert_eq!(linked.len(), written.events.len());
+    for (place, linked) in linked.iter().enumerate() {
+        assert_eq!(linked.event, written.events[place]);
+        let previous = place
+            .checked_sub(1)
+            .map(|before| written.events[before].hash);
+        assert_eq!(linked.previous, previous.unwrap_or_default());
+    }
 }

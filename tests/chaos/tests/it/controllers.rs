@@ -131,7 +131,8 @@ async fn fault_11_two_reapers_and_a_row_that_always_errors() -> anyhow::Result<(
     field.edges[0].kill()?;
     let id = uuid::Uuid::from_u128(fulcrum_e2e::timeline::uuid(&bad)?);
     field.stack.postgres.value(&format!(
-        "update events set body = body || '\\x00' where stream = '{id}' and seq = 1; delete from snapshots where run_id = '{id}'"
+        "update events set body = body || '\\x00' where stream = '{id}' and seq = (select min(seq) from events where stream = '{id}'); \
+         delete from snapshots where run_id = '{id}'"
     ))?;
     // Nobody remembers the run as it was.
     for controller in &mut field.stack.controllers {

@@ -13,6 +13,9 @@ use fulcrum_proto::workflow::v1::StartRunRequest;
 use fulcrum_sdk::client;
 use serde_json::json;
 
+/// The kind of the event that says that a lease ran out.
+const EXPIRED: &str = "5";
+
 fn port(endpoint: &str) -> u16 {
     let port = endpoint.rsplit(':').next().expect("an address has a port");
     port.parse().expect("a port is a number")
@@ -136,12 +139,7 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
         field.closed(usize::MAX).await;
         std::fs::write(&worker, "+0")?;
     }
-    let expired = "select count(*) from events where kind = 5";
-    assert_eq!(
-        field.stack.postgres.value(expired)?,
-        "0",
-        "no lease ran out"
-    );
+    assert_eq!(field.events(EXPIRED)?, "0", "no lease ran out");
 
     // The database's is the one that counts: when it jumps, nobody's healthy lease is taken, and a timer fires once.
     let nap = field.stack.api.start("naps", &json!({})).await?;
@@ -161,7 +159,7 @@ async fn fault_17_clocks_jump() -> anyhow::Result<()> {
     })
     .await;
     tokio::time::sleep(2 * field.terms.lease_ttl).await;
-    let after_forward = field.stack.postgres.value(expired)?;
+    let after_forward = field.events(EXPIRED)?;
     std::fs::write(&database, "+0")?;
     tokio::time::sleep(field.terms.lease_ttl).await;
     field.target.answer(Manner::Prompt);
@@ -200,8 +198,7 @@ async fn fault_20_a_worker_starves() -> anyhow::Result<()> {
     field.target.called(8).await;
     let share = CpuShare::of(field.edges[0].process()?.pid(), 5)?;
     tokio::time::sleep(scale.seconds(10, 60)).await;
-    let expired = "select count(*) from events where kind = 5";
-    let expired = field.stack.postgres.value(expired)?;
+    let expired = field.events(EXPIRED)?;
     drop(share);
     let findings = field.verdict(Instant::now()).await?;
     eprintln!("fault 20: {expired} leases expired at 5 % of a core; {findings}");
@@ -302,8 +299,7 @@ async fn fault_30_the_disk_is_slow() -> anyhow::Result<()> {
     field.start(SHIP, 4).await?;
     let accepted = slow.elapsed();
     tokio::time::sleep(scale.seconds(8, 60)).await;
-    let expired = "select count(*) from events where kind = 5";
-    let expired = field.stack.postgres.value(expired)?;
+    let expired = field.events(EXPIRED)?;
     disk.set(0)?;
     let findings = field.verdict(Instant::now()).await?;
     eprintln!(
