@@ -1,6 +1,9 @@
 //! Payloads are bytes with an encoding. Runs hold references; the bytes live in their own table.
 
+use std::sync::{Arc, OnceLock};
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{PayloadId, RunId};
@@ -32,12 +35,47 @@ pub struct NewPayload {
     pub reference: PayloadRef,
     /// The content.
     pub payload: Payload,
+    /// The content, parsed at first use.
+    parsed: Parsed,
+}
+
+/// What is derived from a payload once and kept. It never makes two of them differ.
+#[derive(Debug, Clone, Default)]
+struct Parsed(OnceLock<Arc<Value>>);
+
+impl PartialEq for Parsed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Parsed {}
+
+impl NewPayload {
+    /// A payload under a reference that says what it is.
+    #[must_use]
+    pub fn new(reference: PayloadRef, payload: Payload) -> Self {
+        Self {
+            reference,
+            payload,
+            parsed: Parsed::default(),
+        }
+    }
+
+    /// The payload as a JSON value, if it is JSON. Clones made after that have it, too.
+    pub fn value(&self) -> Result<Arc<Value>, serde_json::Error> {
+        if let Some(value) = self.parsed.0.get() {
+            return Ok(Arc::clone(value));
+        }
+        let value = Arc::new(self.payload.to_value()?);
+        Ok(Arc::clone(self.parsed.0.get_or_init(|| value)))
+    }
 }
 
 impl Payload {
     /// A JSON payload. Object keys are sorted, so equal values have equal bytes.
     #[must_use]
-    pub fn json(value: &serde_json::Value) -> Self {
+    pub fn json(value: &Value) -> Self {
         Self {
             encoding: "json".to_owned(),
             data: value.to_string().into_bytes(),
@@ -45,7 +83,7 @@ impl Payload {
     }
 
     /// The payload as a JSON value, if it is JSON.
-    pub fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
+    pub fn to_value(&self) -> Result<Value, serde_json::Error> {
         serde_json::from_slice(&self.data)
     }
 
@@ -63,9 +101,6 @@ impl Payload {
             hash: self.hash(),
             bytes: u32::try_from(self.data.len()).unwrap_or(u32::MAX),
         };
-        NewPayload {
-            reference,
-            payload: self,
-        }
+        NewPayload::new(reference, self)
     }
 }

@@ -14,7 +14,7 @@ use super::item::PendingRequest;
 /// Decisions of one run, merged, with the request ids that they answer.
 #[derive(Debug, Default)]
 pub struct Merged {
-    decision: Decision,
+    decision: Option<Decision>,
     requests: Vec<RequestRecord>,
 }
 
@@ -27,7 +27,10 @@ impl Merged {
         run: &Run,
         request: Option<&PendingRequest>,
     ) {
-        self.decision.absorb(decision, now, run);
+        match &mut self.decision {
+            Some(earlier) => earlier.absorb(decision, now, run),
+            None => self.decision = Some(decision),
+        }
         if let Some(request) = request {
             self.requests.push(RequestRecord {
                 namespace: request.namespace,
@@ -42,11 +45,11 @@ impl Merged {
     /// Has a decision been added that depends on this task's lease?
     #[must_use]
     pub fn fences(&self, task: TaskId) -> bool {
-        self.decision
-            .fences
-            .iter()
-            .any(|fence| fence.lease.task == task)
-            || self.decision.tasks.iter().any(|op| op.task() == task)
+        self.decision.as_ref().is_some_and(|decision| {
+            let mut fences = decision.fences.iter();
+            fences.any(|fence| fence.lease.task == task)
+                || decision.tasks.iter().any(|op| op.task() == task)
+        })
     }
 
     /// Has a decision been added that answers this request?
@@ -58,22 +61,20 @@ impl Merged {
     /// A payload among those about to be stored.
     #[must_use]
     pub fn payload(&self, id: PayloadId) -> Option<&NewPayload> {
-        self.decision
-            .payloads
-            .iter()
-            .find(|new| new.reference.id == id)
+        let mut payloads = self.decision.as_ref()?.payloads.iter();
+        payloads.find(|new| new.reference.id == id)
     }
 
     /// The commit: `run` is the state after all decisions, `before` the row they were made on and its newest snapshot.
     #[must_use]
-    pub fn commit(
-        &self,
+    pub fn into_commit(
+        self,
         id: CommitId,
         run: &Run,
         before: Option<(&RunHead, SnapshotMark)>,
         snapshot_every_events: u64,
     ) -> Commit {
-        let decision = &self.decision;
+        let decision = self.decision.unwrap_or_default();
         let mut chain = before.map_or_else(ChainHash::default, |(head, _)| head.chain);
         let events = decision.events.iter().map(|envelope| {
             let event = StoredEvent::seal(run.id, envelope, chain);
@@ -107,22 +108,16 @@ impl Merged {
             },
             events,
             snapshot,
-            payloads: decision.payloads.clone(),
-            fences: decision.fences.clone(),
-            tasks: decision.tasks.clone(),
+            payloads: decision.payloads,
+            fences: decision.fences,
+            tasks: decision.tasks,
             hand_offs: Vec::new(),
-            timers: decision.timers.clone(),
-            mail: decision.mail.clone(),
-            consumed: decision.consumed.clone(),
-            joins: decision.joins.clone(),
-            reviews: decision.reviews.clone(),
-            requests: self.requests.clone(),
+            timers: decision.timers,
+            mail: decision.mail,
+            consumed: decision.consumed,
+            joins: decision.joins,
+            reviews: decision.reviews,
+            requests: self.requests,
         }
-    }
-
-    /// Gives up the payloads, for the cache.
-    #[must_use]
-    pub fn into_payloads(self) -> Vec<NewPayload> {
-        self.decision.payloads
     }
 }

@@ -119,11 +119,12 @@ impl Namer {
                 actual: payload.data.len() as u64,
             });
         }
-        payload
-            .to_value()
+        let named = payload.named(self.run, &self.entropy, self.count + 1);
+        named
+            .value()
             .map_err(|e| EngineError::PayloadInvalid(e.to_string()))?;
         self.count += 1;
-        Ok(payload.named(self.run, &self.entropy, self.count))
+        Ok(named)
     }
 }
 

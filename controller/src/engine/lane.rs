@@ -1,7 +1,8 @@
 //! A lane: one task that decides, commits and acts for the runs whose root hashes to it.
 //!
-//! While the database commits one batch (the [`flight`]), the lane decides the next one, as its commands come. Commands of
-//! runs that are in flight wait until it has landed. So a batch is what came while the one before it was under way.
+//! While the database commits a batch (a [`flight`]), the lane decides the next one, as its commands come. Commands of
+//! runs that are in flight wait until it has landed. So a batch is what came while the one before it was under way; only
+//! one that is [full enough](BATCH_FULL) goes off beside it.
 
 mod batch;
 mod commit;
@@ -23,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::Batch;
-use self::flight::{Flight, landed};
+use self::flight::{FLIGHTS_MAX, Flight, landed};
 use super::backlog::Backlog;
 use super::cache::RunCache;
 use super::catalog::{Catalog, Source};
@@ -35,6 +36,9 @@ use super::values::Values;
 use super::watch::WatchHub;
 use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
+
+/// So many runs in a batch share the fixed cost of a commit well enough: more would only wait for each other.
+const BATCH_FULL: usize = 64;
 
 /// Sizes of a lane, and what it draws from.
 #[derive(Debug, Clone)]
@@ -76,7 +80,7 @@ pub struct Lane<S, C> {
     /// Decided, or about to be.
     batch: Batch,
     /// Being committed.
-    flight: Option<Flight>,
+    flights: Vec<Flight>,
 }
 
 impl<S: Store, C: Source> Lane<S, C> {
@@ -107,7 +111,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             values,
             backlog,
             batch: Batch::default(),
-            flight: None,
+            flights: Vec::new(),
         }
     }
 
@@ -128,19 +132,19 @@ impl<S: Store, C: Source> Lane<S, C> {
                     tracing::error!("a batch panicked; the lane goes on with an empty cache");
                     self.cache = RunCache::new(self.options.cached_runs_max);
                     self.batch = Batch::default();
-                    self.flight = None;
+                    self.flights.clear();
                 }
             }
         }
     }
 
-    /// Decides what has come, commits it if nothing is in flight, or waits for something to happen.
+    /// Decides what has come, commits it if that may be, or waits for something to happen.
     async fn round(&mut self, queue: &mut Queue<'_>, stop: &CancellationToken) -> ControlFlow<()> {
         if stop.is_cancelled() {
             queue.items.close();
             self.backlog.keep_awaited();
         }
-        if self.flight.is_none() && self.batch.is_empty() {
+        if self.flights.is_empty() && self.batch.is_empty() {
             // Of what was drawn, nothing is left to be committed: it was refused, or held.
             self.batch = Batch::default();
         }
@@ -149,24 +153,22 @@ impl<S: Store, C: Source> Lane<S, C> {
         let items = self.backlog.draw(queue.items, drawn, most);
         if !items.is_empty() {
             self.take_in(items).await;
-            if let Some(flown) = landed(&mut self.flight).now_or_never() {
-                self.land(flown).await;
+            if let Some((place, flown)) = landed(&mut self.flights).now_or_never() {
+                self.land(place, flown).await;
             }
             return ControlFlow::Continue(());
         }
-        if self.flight.is_none() {
-            if !self.batch.is_empty() {
-                self.launch().await;
-                return ControlFlow::Continue(());
-            }
-            if queue.over {
-                return ControlFlow::Break(());
-            }
+        if self.may_launch() {
+            self.launch().await;
+            return ControlFlow::Continue(());
+        }
+        if self.flights.is_empty() && queue.over {
+            return ControlFlow::Break(());
         }
         let has_room = self.backlog.has_room(&self.batch.drawn, most);
         tokio::select! {
             biased;
-            flown = landed(&mut self.flight) => self.land(flown).await,
+            (place, flown) = landed(&mut self.flights) => self.land(place, flown).await,
             item = queue.items.recv(), if has_room && !queue.over => match item {
                 Some(item) => self.backlog.push(item),
                 None => queue.over = true,
@@ -174,6 +176,13 @@ impl<S: Store, C: Source> Lane<S, C> {
             () = stop.cancelled(), if !queue.items.is_closed() => queue.items.close(),
         }
         ControlFlow::Continue(())
+    }
+
+    fn may_launch(&self) -> bool {
+        match self.flights.len() {
+            0 => !self.batch.is_empty(),
+            some => some < FLIGHTS_MAX && self.batch.works.len() >= BATCH_FULL,
+        }
     }
 }
 

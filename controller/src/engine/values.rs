@@ -4,7 +4,7 @@
 //! parent has just written. Kept for each run, one input would be parsed and held once for every item; kept here, it
 //! is there once. Payloads never change, so nothing here is ever stale.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -15,11 +15,15 @@ use serde_json::Value;
 /// and what its parent goes through (the list in it).
 const LARGE_MAX: usize = 2;
 
+/// Places in line that may be of values that are gone.
+const SLACK: usize = 64;
+
 /// A bounded map of values, evicted in order of last use.
 #[derive(Debug)]
 pub struct Values {
     held: HashMap<PayloadId, Held>,
-    order: BTreeMap<u64, PayloadId>,
+    /// When each was asked for, or earlier: who was asked for again meanwhile goes to the end when its turn comes.
+    order: VecDeque<(u64, PayloadId)>,
     /// The last one was asked for last.
     large: Vec<(PayloadId, Arc<Value>)>,
     clock: u64,
@@ -40,7 +44,7 @@ impl Values {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             held: HashMap::new(),
-            order: BTreeMap::new(),
+            order: VecDeque::new(),
             large: Vec::new(),
             clock: 0,
             bytes: 0,
@@ -51,10 +55,8 @@ impl Values {
     /// A value, if it is here.
     pub fn get(&mut self, payload: PayloadId) -> Option<Arc<Value>> {
         if let Some(held) = self.held.get_mut(&payload) {
-            self.order.remove(&held.stamp);
             self.clock += 1;
             held.stamp = self.clock;
-            self.order.insert(held.stamp, payload);
             return Some(Arc::clone(&held.value));
         }
         let place = self.large.iter().position(|(id, _)| *id == payload)?;
@@ -77,7 +79,7 @@ impl Values {
         }
         self.clock += 1;
         let stamp = self.clock;
-        self.order.insert(stamp, payload);
+        self.order.push_back((stamp, payload));
         let held = Held {
             value,
             bytes,
@@ -85,23 +87,34 @@ impl Values {
         };
         self.held.insert(payload, held);
         self.bytes += bytes;
-        while self.bytes > self.bytes_max {
-            let Some((_, oldest)) = self.order.pop_first() else {
-                break;
-            };
-            if let Some(gone) = self.held.remove(&oldest) {
-                self.bytes -= gone.bytes;
+        while self.bytes > self.bytes_max && self.evict_one() {}
+        // Those that were forgotten are still in line.
+        if self.order.len() > 2 * self.held.len() + SLACK {
+            let held = &self.held;
+            self.order.retain(|(_, payload)| held.contains_key(payload));
+        }
+    }
+
+    /// Lets go of one value, or finds that there is none.
+    fn evict_one(&mut self) -> bool {
+        while let Some((stamp, oldest)) = self.order.pop_front() {
+            match self.held.get(&oldest) {
+                Some(held) if held.stamp > stamp => self.order.push_back((held.stamp, oldest)),
+                Some(held) => {
+                    self.bytes -= held.bytes;
+                    self.held.remove(&oldest);
+                    return true;
+                }
+                None => {}
             }
         }
+        false
     }
 
     /// Lets go of a value that nobody will ask for again.
     pub fn forget(&mut self, payload: PayloadId) {
         match self.held.remove(&payload) {
-            Some(gone) => {
-                self.order.remove(&gone.stamp);
-                self.bytes -= gone.bytes;
-            }
+            Some(gone) => self.bytes -= gone.bytes,
             None => self.large.retain(|(id, _)| *id != payload),
         }
     }
@@ -173,5 +186,10 @@ mod tests {
         values.forget(id(0));
         values.forget(id(0));
         assert_eq!((values.bytes(), values.get(id(0))), (0, None));
+        for n in 0..10_000 {
+            values.put(id(n), Arc::new(json!(n)));
+            values.forget(id(n));
+        }
+        assert!(values.order.len() <= SLACK, "nor places in line");
     }
 }

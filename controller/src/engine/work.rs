@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fulcrum_core::decide::{Answer, Decided, Inputs, Needs, Rejection, decide};
 use fulcrum_core::definition::plan::Plan;
-use fulcrum_core::ids::{DefinitionHash, MailId, NamespaceId, PayloadId, RunId};
+use fulcrum_core::ids::{CommitId, DefinitionHash, MailId, NamespaceId, PayloadId, RunId};
 use fulcrum_core::limits::Limits;
 use fulcrum_core::payload::{NewPayload, PayloadRef};
 use fulcrum_core::run::Run;
@@ -56,17 +56,6 @@ pub struct Work {
     postponed: Vec<Item>,
     merged: Merged,
     failed: bool,
-}
-
-/// What a work came to.
-#[derive(Debug)]
-pub struct Outcome<'w> {
-    /// All its decisions.
-    pub merged: &'w Merged,
-    /// The run after them.
-    pub run: &'w Run,
-    /// The row they were made on, and its newest snapshot; `None` for a new run.
-    pub before: Option<(&'w RunHead, SnapshotMark)>,
 }
 
 /// What a work wants before it can go on.
@@ -224,12 +213,9 @@ impl Work {
         let merged = &self.merged;
         let inputs = &mut self.inputs;
         needs.payloads.retain(|reference| {
-            match merged
-                .payload(reference.id)
-                .map(|new| new.payload.to_value())
-            {
+            match merged.payload(reference.id).map(NewPayload::value) {
                 Some(Ok(value)) => {
-                    inputs.payloads.insert(reference.id, Arc::new(value));
+                    inputs.payloads.insert(reference.id, value);
                     false
                 }
                 Some(Err(_)) | None => true,
@@ -308,17 +294,15 @@ impl Work {
         self.failed
     }
 
-    /// The merged decisions, if there is anything to commit.
-    #[must_use]
-    pub fn outcome(&self) -> Option<Outcome<'_>> {
+    /// What there is to commit, if anything: all decisions, which leave the work.
+    pub fn commit(&mut self, id: CommitId, snapshot_every_events: u64) -> Option<Commit> {
+        if self.decided.is_empty() {
+            return None;
+        }
         let run = self.state.as_deref()?;
         let before = self.base.as_ref().map(|(head, mark)| (head, *mark));
-        let merged = &self.merged;
-        (!self.decided.is_empty()).then_some(Outcome {
-            merged,
-            run,
-            before,
-        })
+        let merged = std::mem::take(&mut self.merged);
+        Some(merged.into_commit(id, run, before, snapshot_every_events))
     }
 
     /// The newest snapshot before this batch.
@@ -384,10 +368,11 @@ impl Work {
     /// The commit went through: answers everybody and gives back the run for the cache, unless it is closed.
     pub fn settle(
         self,
-        head: RunHead,
+        commit: &Commit,
         snapshot: SnapshotMark,
         values: &mut Values,
     ) -> Option<CachedRun> {
+        let head = &commit.head;
         for (item, answer) in self.decided {
             item.answer(Ok(Accepted {
                 answer,
@@ -411,15 +396,15 @@ impl Work {
             .filter(|input| self.inputs.payloads.contains_key(input))
             .into_iter()
             .collect();
-        for new in self.merged.into_payloads() {
-            if remember(values, &new) {
+        for new in &commit.payloads {
+            if remember(values, new) {
                 payloads.insert(new.reference.id);
             }
         }
         forget_many(&mut payloads);
         Some(CachedRun {
             run: state,
-            head,
+            head: head.clone(),
             plan: self.plan?,
             snapshot,
             payloads,
@@ -454,9 +439,9 @@ fn remember(values: &mut Values, new: &NewPayload) -> bool {
     if bytes > REMEMBERED_BYTES_MAX {
         return false;
     }
-    match new.payload.to_value() {
+    match new.value() {
         Ok(value) => {
-            values.put(id, Arc::new(value));
+            values.put(id, value);
             true
         }
         Err(_) => false,

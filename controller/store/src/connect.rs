@@ -21,12 +21,13 @@ use crate::options::{Durability, PoolSizes, Route, StoreOptions};
 use crate::problem::Problem;
 use crate::versions::LevelSeen;
 use crate::work::unit;
+use crate::writer::Writers;
 
 /// The oldest server that is supported, as in `server_version_num`.
 const SERVER_VERSION_MIN: i32 = 150_000;
 
 /// A connection that idled longer is looked at before use: the server may have gone meanwhile.
-const IDLE_BEFORE_LOOK: Duration = Duration::from_secs(1);
+pub(crate) const IDLE_BEFORE_LOOK: Duration = Duration::from_secs(1);
 /// A look that takes longer means that nobody is at the other end any more.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,8 +35,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Pools {
     pub(crate) control: PgPool,
-    /// For [`crate::writer::Writer`] alone.
-    pub(crate) commit: PgPool,
+    pub(crate) commit: Writers,
     pub(crate) request: PgPool,
     pub(crate) report: PgPool,
     /// One connection for what goes on all the time: the tick.
@@ -102,7 +102,7 @@ impl Pools {
         };
         let pools = Self {
             control: pool(options.pools.control, Purpose::Work),
-            commit: pool(options.pools.commit, Purpose::Commit),
+            commit: Writers::of(pool(options.pools.commit, Purpose::Commit)),
             request: pool(options.pools.request, Purpose::Work),
             report: pool(options.pools.report, Purpose::Work),
             watch: pool(1, Purpose::Watch),
@@ -294,7 +294,9 @@ async fn close_checkout(connection: &mut PgConnection, route: Route) -> Result<(
     }
 }
 
-async fn in_time<T>(look: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+pub(crate) async fn in_time<T>(
+    look: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
     tokio::time::timeout(LOOK_TIMEOUT, look)
         .await
         .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))

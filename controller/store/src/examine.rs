@@ -2,7 +2,7 @@
 
 use fulcrum_core::store::StoreError;
 use fulcrum_core::time::{Millis, Timestamp};
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::PgStore;
@@ -167,18 +167,25 @@ impl PgStore {
     /// Examines the database. A worker counts as alive if it was seen within `silence_max`.
     pub async fn examine(&self, silence_max: Millis) -> Result<Examination, StoreError> {
         let pool = self.pools.report.clone();
-        let pools = [
-            ("control", &self.pools.control),
-            ("commit", &self.pools.commit),
-            ("request", &self.pools.request),
-            ("report", &self.pools.report),
-        ]
-        .map(|(name, pool)| PoolState {
+        let state = |name, pool: &PgPool| PoolState {
             name,
             open: pool.size(),
             idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
             max: pool.options().get_max_connections(),
-        });
+        };
+        let (open, idle) = self.pools.commit.counts();
+        let commit = PoolState {
+            name: "commit",
+            open,
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+            max: self.pools.commit.max(),
+        };
+        let pools = [
+            state("control", &self.pools.control),
+            commit,
+            state("request", &self.pools.request),
+            state("report", &self.pools.report),
+        ];
         unit(async move {
             let mut tx = Prelude::Report.begin(&pool).await?;
             let found = Examination {

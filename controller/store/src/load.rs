@@ -246,10 +246,7 @@ fn verified(reference: PayloadRef, stored: Option<&Payload>) -> Result<NewPayloa
             corrupt("its bytes do not match the hash under which it is referred to").into(),
         );
     }
-    Ok(NewPayload {
-        reference,
-        payload: payload.clone(),
-    })
+    Ok(NewPayload::new(reference, payload.clone()))
 }
 
 pub(crate) async fn join_outputs(pool: &PgPool, join: &JoinKey) -> Result<JoinOutputs, Problem> {

@@ -45,7 +45,7 @@ fn input(n: u64) -> NewPayload {
         hash: payload.hash(),
         bytes: 1,
     };
-    NewPayload { reference, payload }
+    NewPayload::new(reference, payload)
 }
 
 /// A run with one ready task; whether its input is stored is up to the test.

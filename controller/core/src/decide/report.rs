@@ -89,8 +89,7 @@ fn check_output(desk: &Desk<'_>, call: &Call, output: &NewPayload) -> Result<(),
     let mismatch =
         |problem: String| Box::new(Failure::fatal(code::OUTPUT_SCHEMA_MISMATCH, problem));
     let value = output
-        .payload
-        .to_value()
+        .value()
         .map_err(|e| mismatch(format!("the output is not JSON: {e}")))?;
     contract.check_output(&value).map_err(mismatch)
 }

@@ -95,8 +95,8 @@ fn check_input(start: &Start, plan: &Plan, inputs: &Inputs) -> Result<Option<Str
     }
     let value = match (&start.input, &start.new_payload) {
         (None, _) => Arc::new(Value::Null),
-        (Some(_), Some(new)) => match new.payload.to_value() {
-            Ok(value) => Arc::new(value),
+        (Some(_), Some(new)) => match new.value() {
+            Ok(value) => value,
             Err(e) => return Ok(Some(format!("it is not JSON: {e}"))),
         },
         (Some(input), None) => match inputs.payloads.get(&input.id) {

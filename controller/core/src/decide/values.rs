@@ -165,13 +165,12 @@ impl Desk<'_> {
         else {
             return Ok(None);
         };
-        let parsed = brought.payload.to_value().map_err(|e| {
+        let value = brought.value().map_err(|e| {
             let encoding = &brought.payload.encoding;
             expression_failed(&format!(
                 "a payload with encoding `{encoding}` is not JSON: {e}"
             ))
         })?;
-        let value = Arc::new(parsed);
         self.fresh.insert(reference.id, Arc::clone(&value));
         Ok(Some(value))
     }

@@ -195,10 +195,7 @@ impl State {
                 "its bytes do not match the hash under which it is referred to",
             ));
         }
-        Ok(NewPayload {
-            reference,
-            payload: payload.clone(),
-        })
+        Ok(NewPayload::new(reference, payload.clone()))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::work::Work;
 use crate::entropy::Entropy;
 
 impl<S: Store, C: Source> Lane<S, C> {
-    /// Sends the batch to the database. Nothing may be in flight.
+    /// Sends the batch to the database.
     pub(super) async fn launch(&mut self) {
         let Batch { works, .. } = std::mem::take(&mut self.batch);
         let mut commits = Vec::new();
@@ -26,7 +26,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             work.leftovers()
                 .into_iter()
                 .for_each(|item| self.backlog.push(item));
-            match self.assemble(&work) {
+            match self.assemble(&mut work) {
                 Ok(Some(commit)) => {
                     commits.push(commit);
                     committing.push(work);
@@ -48,30 +48,20 @@ impl<S: Store, C: Source> Lane<S, C> {
                 &self.options.entropy,
             );
             let flight = Flight::start(&self.store, committing, commits.into(), hand_offs);
-            self.flight = Some(flight);
+            self.flights.push(flight);
         }
         self.discard(&discard).await;
     }
 
     /// What a work has to commit, if anything.
-    fn assemble(&self, work: &Work) -> Result<Option<Commit>, StoreError> {
-        let Some(outcome) = work.outcome() else {
-            return Ok(None);
-        };
+    fn assemble(&self, work: &mut Work) -> Result<Option<Commit>, StoreError> {
         let id = commit_id(&self.options.entropy)?;
-        Ok(Some(outcome.merged.commit(
-            id,
-            outcome.run,
-            outcome.before,
-            self.options.snapshot_every_events,
-        )))
+        Ok(work.commit(id, self.options.snapshot_every_events))
     }
 
-    /// The flight has landed: sends the next one, and acts on what was committed.
-    pub(super) async fn land(&mut self, flown: Flown) {
-        let Some(flight) = self.flight.take() else {
-            return;
-        };
+    /// The flight at this place has landed: sends the next one, and acts on what was committed.
+    pub(super) async fn land(&mut self, place: usize, flown: Flown) {
+        let flight = self.flights.remove(place);
         // Workers first: they have something to do.
         flight.hand_offs.hand(flown.granted, &flight.commits);
         if let Some(reading) = flown.reading {
@@ -84,7 +74,7 @@ impl<S: Store, C: Source> Lane<S, C> {
             self.backlog.push_first(item);
         }
         // Then the database.
-        if !self.batch.is_empty() {
+        if self.may_launch() {
             self.launch().await;
         }
         let mut discard = Vec::new();
@@ -180,7 +170,7 @@ impl<S: Store, C: Source> Lane<S, C> {
         );
         // The version was what the decisions were made on, so the refusals beside them stand too.
         let discard = work.refuse();
-        let cached = work.settle(head.clone(), snapshot, &mut self.values);
+        let cached = work.settle(commit, snapshot, &mut self.values);
         self.keep(run, cached);
         discard
     }

@@ -1,8 +1,10 @@
 //! A batch on its way to the database, until its answer has come.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use fulcrum_core::decide::command::Mail;
 use fulcrum_core::ids::RunId;
@@ -18,6 +20,9 @@ use crate::engine::work::Work;
 
 /// Repetitions of a batch that the database asked to have repeated.
 const RETRIES_MAX: u32 = 3;
+
+/// Batches in flight at a time: while the database waits for its log with one, it works on the other.
+pub(super) const FLIGHTS_MAX: usize = 2;
 
 /// A batch in flight.
 #[expect(clippy::vec_box, reason = "works come boxed and go boxed")]
@@ -97,12 +102,17 @@ impl Flight {
     }
 }
 
-/// Waits for the answer; for ever, if nothing is in flight.
-pub(super) async fn landed(flight: &mut Option<Flight>) -> Flown {
-    match flight {
-        Some(flight) => flight.answer.as_mut().await,
-        None => std::future::pending().await,
-    }
+/// Waits for the answer to one of them, and tells which; for ever, if nothing is in flight.
+pub(super) async fn landed(flights: &mut [Flight]) -> (usize, Flown) {
+    poll_fn(|context| {
+        for (place, flight) in flights.iter_mut().enumerate() {
+            if let Poll::Ready(flown) = flight.answer.as_mut().poll(context) {
+                return Poll::Ready((place, flown));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 impl Flown {

@@ -21,9 +21,9 @@ impl<S: Store, C: Source> Lane<S, C> {
         let mut groups: BTreeMap<RunId, Vec<Item>> = BTreeMap::new();
         for item in items {
             let run = item.command.run;
-            match &mut self.flight {
-                Some(flight) if flight.carries(run) => flight.held.push(item),
-                Some(_) | None => groups.entry(run).or_default().push(item),
+            match self.flights.iter_mut().find(|flight| flight.carries(run)) {
+                Some(flight) => flight.held.push(item),
+                None => groups.entry(run).or_default().push(item),
             }
         }
         let mut loaded = self.load_missing(&groups).await;
@@ -172,11 +172,10 @@ impl<S: Store, C: Source> Lane<S, C> {
         }
         for new in self.store.payloads(&missing).await? {
             let id = new.reference.id;
-            let value = new.payload.to_value().map_err(|e| StoreError::Corrupt {
+            let value = new.value().map_err(|e| StoreError::Corrupt {
                 run: work.run,
                 problem: format!("payload {id} is not JSON: {e}"),
             })?;
-            let value = Arc::new(value);
             self.values.put(id, Arc::clone(&value));
             work.give_payload(id, value);
         }

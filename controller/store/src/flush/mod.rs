@@ -34,7 +34,6 @@ use crate::options::Route;
 use crate::partitions;
 use crate::problem::Problem;
 use crate::work::Prelude;
-use crate::writer::Writer;
 
 use commit::{Manner, Receipt, Written};
 use rows::Rows;
@@ -137,7 +136,7 @@ async fn in_one_call(
     talk: &Talk<'_>,
 ) -> Result<Attempt, Problem> {
     let rows = Rows::of(batch, pools.level.get());
-    let mut writer = Writer::take(&pools.commit).await?;
+    let mut writer = pools.commit.take().await?;
     match crate::work::committing(commit::write(
         writer.connection(),
         &rows,

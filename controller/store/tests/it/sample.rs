@@ -37,14 +37,12 @@ pub(crate) fn payload(n: u8) -> NewPayload {
         data: vec![b'0' + n % 10],
     };
     let id = PayloadId::derived(run(1), &[n; 32], 0);
-    NewPayload {
-        reference: PayloadRef {
-            id,
-            hash: payload.hash(),
-            bytes: 1,
-        },
-        payload,
-    }
+    let reference = PayloadRef {
+        id,
+        hash: payload.hash(),
+        bytes: 1,
+    };
+    NewPayload::new(reference, payload)
 }
 
 /// Starts a run with two events.
