@@ -79,7 +79,7 @@ impl Controller {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_on(Foundation::lay(&config.database).await?, config).await
+        Self::start_on(Foundation::lay(config).await?, config).await
     }
 
     /// Starts: binds the listeners, starts the engine and the loops, and serves.

@@ -53,7 +53,7 @@ pub async fn operator_token(
     })?;
     let namespace: NamespaceName = namespace.parse()?;
     let name: IdentityName = "operator".parse()?;
-    let foundation = Box::pin(Foundation::lay(&config.database)).await?;
+    let foundation = Box::pin(Foundation::lay(&config)).await?;
     foundation.ensure_namespace(&namespace).await?;
     let invitation = Invitation {
         scope: Scope::Namespace(namespace),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use fulcrum_core::store::{Store, StoreError};
 use fulcrum_store::catalog::Answered;
-use fulcrum_store::{ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions};
+use fulcrum_store::{BlobOptions, ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{self, DatabaseClock};
-use crate::config::DatabaseConfig;
+use crate::config::Config;
 use crate::identity::authority::{AuthorityError, AuthorityKind};
 use crate::identity::founding;
 use crate::identity::invite::{self, Invitation};
@@ -68,18 +68,28 @@ pub enum FoundationError {
 ///
 /// # Errors
 /// When it cannot be reached, is too old, or may lose commits.
-pub async fn open(config: &DatabaseConfig) -> Result<PgStore, FoundationError> {
+pub async fn open(config: &Config) -> Result<PgStore, FoundationError> {
+    let Config {
+        database,
+        blobs,
+        limits,
+        ..
+    } = config;
     let options = StoreOptions {
         pools: PoolSizes {
-            control: config.control_connections_max,
-            commit: config.commit_connections_max,
-            request: config.request_connections_max,
-            report: config.report_connections_max,
+            control: database.control_connections_max,
+            commit: database.commit_connections_max,
+            request: database.request_connections_max,
+            report: database.report_connections_max,
         },
-        route: config.route.into(),
-        durability: config.durability.into(),
-        acquire_timeout: Duration::from_millis(config.acquire_timeout_ms),
-        ..StoreOptions::new(config.url.expose_secret())
+        route: database.route.into(),
+        durability: database.durability.into(),
+        acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
+        blobs: BlobOptions {
+            inline_bytes_max: limits.payload_inline_bytes_max,
+            objects: blobs.objects(),
+        },
+        ..StoreOptions::new(database.url.expose_secret())
     };
     Ok(PgStore::connect(&options).await?)
 }
@@ -89,7 +99,7 @@ impl Foundation {
     ///
     /// # Errors
     /// See [`FoundationError`].
-    pub async fn lay(config: &DatabaseConfig) -> Result<Self, FoundationError> {
+    pub async fn lay(config: &Config) -> Result<Self, FoundationError> {
         let store = open(config).await?;
         store.migrate().await?;
         let now = store.now().await?;

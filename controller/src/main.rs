@@ -115,14 +115,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
-    let store = foundation::open(&config.database).await?;
+    let store = foundation::open(config).await?;
     store.migrate().await?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn invite(config: &Config, name: &str, role: Role, scope: Scope) -> anyhow::Result<ExitCode> {
-    let foundation = Box::pin(Foundation::lay(&config.database)).await?;
+    let foundation = Box::pin(Foundation::lay(config)).await?;
     if let Scope::Namespace(namespace) = &scope {
         foundation.ensure_namespace(namespace).await?;
     }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Largest payload accepted, in bytes.
     pub payload_bytes_max: u32,
+    /// Largest payload kept beside the small ones, in bytes; what is larger is a blob.
+    pub payload_inline_bytes_max: u32,
     /// Largest result of a join that expressions see, in bytes; beyond it the step fails if the definition reads its
     /// output, which is null otherwise.
     pub join_result_bytes_max: u32,
@@ -51,6 +53,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             payload_bytes_max: 4 * 1024 * 1024,
+            payload_inline_bytes_max: 8 * 1024,
             join_result_bytes_max: 1024 * 1024,
             steps_per_run_max: 1_000,
             foreach_items_max: 100_000,

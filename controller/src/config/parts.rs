@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fulcrum_core::limits::Limits;
 use fulcrum_core::time::Millis;
-use secrecy::SecretString;
+use fulcrum_store::{AccessKey, ObjectOptions};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::server::ServerLimits;
@@ -19,6 +20,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub identity: IdentityConfig,
     pub server: ServerLimits,
+    pub blobs: BlobsConfig,
     pub limits: Limits,
     pub lease: LeaseConfig,
     pub lanes: LanesConfig,
@@ -102,6 +104,37 @@ pub struct IdentityConfig {
     pub certificate_life_s: u64,
     pub server_certificate_life_s: u64,
     pub join_token_life_s: u64,
+}
+
+/// Where payloads above the inline limit are kept.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct BlobsConfig {
+    pub url: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub timeout_ms: u64,
+}
+
+impl BlobsConfig {
+    /// Object storage, if there is one.
+    #[must_use]
+    pub fn objects(&self) -> Option<ObjectOptions> {
+        let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Some(ObjectOptions {
+            url: said(&self.url)?,
+            endpoint: said(&self.endpoint),
+            region: said(&self.region),
+            access_key: said(&self.access_key_id).map(|id| AccessKey {
+                id,
+                secret: self.secret_access_key.expose_secret().to_owned(),
+            }),
+            timeout: Duration::from_millis(self.timeout_ms),
+        })
+    }
 }
 
 /// Leases of tasks.

@@ -5,7 +5,7 @@ use figment::value::{Dict, Value};
 use super::load::{ConfigError, Sources, figment};
 
 /// Keys whose values are never printed.
-const SECRETS: [(&str, &str); 1] = [("database", "url")];
+const SECRETS: [(&str, &str); 2] = [("database", "url"), ("blobs", "secret_access_key")];
 
 /// The configuration in effect as TOML.
 ///
@@ -38,6 +38,9 @@ mod tests {
             "database.url".to_owned(),
             "postgres://u:hunter2@h/d".to_owned(),
         ));
+        sources
+            .flags
+            .push(("blobs.secret_access_key".to_owned(), "hunter2".to_owned()));
         let printed = print(&sources).expect("prints");
         assert!(printed.contains("url = \"********\""), "{printed}");
         assert!(!printed.contains("hunter2"));

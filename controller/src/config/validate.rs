@@ -33,6 +33,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         listen,
         identity,
         server,
+        blobs,
         limits,
         lease,
         lanes,
@@ -118,6 +119,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
             60,
         ),
         ("identity.join_token_life_s", identity.join_token_life_s, 10),
+        ("blobs.timeout_ms", blobs.timeout_ms, 100),
         ("loops.tick_ms", loops.tick_ms, 50),
         ("loops.sweep_ms", loops.sweep_ms, 1_000),
         ("loops.mail_age_ms", loops.mail_age_ms, 50),
@@ -146,6 +148,20 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         format!(
             "is {}; must be at least lease.ttl_ms ({})",
             lease.reassert_ms, lease.ttl_ms
+        ),
+    );
+    let place = blobs.url.as_str();
+    require(
+        place.is_empty() || place.starts_with("file:///") || place.starts_with("s3://"),
+        "blobs.url",
+        format!("is `{place}`; write file:///folder or s3://bucket/prefix"),
+    );
+    require(
+        blobs.timeout_ms <= 15_000,
+        "blobs.timeout_ms",
+        format!(
+            "is {}; must be at most 15000: commits of other runs wait with it",
+            blobs.timeout_ms
         ),
     );
     require(
@@ -213,7 +229,11 @@ mod tests {
         config.lease.ttl_ms = 20_000;
         config.lanes.count = 0;
         config.loops.tick_ms = 5_000;
+        config.blobs.url = "https://bucket".to_owned();
         let keys: Vec<_> = validate(&config).iter().map(|p| p.key).collect();
-        assert_eq!(keys, ["lanes.count", "lease.ttl_ms", "loops.tick_ms"]);
+        assert_eq!(
+            keys,
+            ["lanes.count", "lease.ttl_ms", "blobs.url", "loops.tick_ms"]
+        );
     }
 }

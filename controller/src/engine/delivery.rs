@@ -47,6 +47,8 @@ pub struct Deliveries {
     pub ready: Vec<Delivery>,
     /// There was no room for these; a later answer has it.
     pub left_over: Vec<GrantedTask>,
+    /// What these need cannot be read at this moment; it can later.
+    pub not_yet: Vec<GrantedTask>,
     /// Each for itself: what is wrong with one task keeps no other from its worker.
     pub spoiled: Vec<Spoiled>,
 }
@@ -100,6 +102,7 @@ impl Spoiled {
             | StoreError::Unavailable(_)
             | StoreError::Retry(_)
             | StoreError::OutcomeUnknown(_)
+            | StoreError::BlobsUnavailable { .. }
             | StoreError::Full(_)
             | StoreError::Refused(_) => None,
         }
@@ -195,6 +198,7 @@ pub async fn deliveries<S: Store>(
                 journal,
                 task,
             }),
+            Err(StoreError::BlobsUnavailable { .. }) => deliveries.not_yet.push(task),
             Err(error) => deliveries.spoiled.push(Spoiled {
                 task,
                 error: error.into(),
@@ -262,7 +266,7 @@ async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads
             .into_iter()
             .map(|new| (new.reference.id, Ok(new.payload)))
             .collect()),
-        Err(StoreError::CorruptPayload { .. }) => {
+        Err(StoreError::CorruptPayload { .. } | StoreError::BlobsUnavailable { .. }) => {
             let mut payloads = Payloads::new();
             for reference in wanted {
                 let alone = match store.payloads(std::slice::from_ref(reference)).await {
@@ -270,7 +274,10 @@ async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads
                         .pop()
                         .map(|new| new.payload)
                         .ok_or_else(|| missing(*reference)),
-                    Err(error @ StoreError::CorruptPayload { .. }) => Err(error),
+                    Err(
+                        error @ (StoreError::CorruptPayload { .. }
+                        | StoreError::BlobsUnavailable { .. }),
+                    ) => Err(error),
                     Err(error) => return Err(error),
                 };
                 payloads.insert(reference.id, alone);

@@ -138,6 +138,7 @@ fn is_of_the_moment(error: &LaneError) -> bool {
             StoreError::Unavailable(_)
             | StoreError::Retry(_)
             | StoreError::OutcomeUnknown(_)
+            | StoreError::BlobsUnavailable { .. }
             | StoreError::Full(_) => true,
             StoreError::Corrupt { .. }
             | StoreError::CorruptPayload { .. }

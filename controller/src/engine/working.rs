@@ -22,6 +22,9 @@ use super::token::LeaseToken;
 /// A lease call waits at least so long, for a claim to be made on its behalf.
 const LEASE_WAIT_MIN: Duration = Duration::from_millis(50);
 
+/// What cannot be read because object storage is away is offered again after so long.
+const BLOBS_PAUSE: Duration = Duration::from_secs(1);
+
 /// A worker's call for tasks.
 #[derive(Debug, Clone)]
 pub struct LeaseCall {
@@ -114,7 +117,17 @@ impl<S: Store, C: Source> Engine<S, C> {
             spoiled.give_up(&self.router).await;
         }
         self.offer_again(&deliveries.left_over).await;
+        self.offer_later(&deliveries.not_yet).await;
         Ok(deliveries.ready)
+    }
+
+    /// Object storage is away: their leases are good for nothing, but no worker is to blame.
+    async fn offer_later(&self, not_yet: &[GrantedTask]) {
+        if !not_yet.is_empty() {
+            // Whoever waits for them would get them back at once.
+            tokio::time::sleep(BLOBS_PAUSE).await;
+            self.offer_again(not_yet).await;
+        }
     }
 
     async fn offer_again(&self, left_over: &[GrantedTask]) {
@@ -129,12 +142,9 @@ impl<S: Store, C: Source> Engine<S, C> {
             })
             .collect();
         match self.store.give_back(&grants).await {
-            Ok(()) => tracing::debug!(
-                tasks = grants.len(),
-                "an answer was full; the rest is offered again"
-            ),
+            Ok(()) => tracing::debug!(tasks = grants.len(), "not in this answer; offered again"),
             Err(error) => {
-                tracing::warn!(%error, tasks = grants.len(), "an answer was full; leases of the rest run out");
+                tracing::warn!(%error, tasks = grants.len(), "not in this answer; their leases run out");
             }
         }
         // They are ready again, and their lines do not know.

@@ -60,6 +60,9 @@ pub enum ConnectError {
     /// The server is too old.
     #[error("PostgreSQL {found} is too old; version {} or newer is needed", SERVER_VERSION_MIN / 10_000)]
     TooOld { found: String },
+    /// The place for blobs cannot be used.
+    #[error("the place for blobs is not usable: {0}")]
+    Blobs(String),
     /// A commit could be lost.
     #[error(
         "the server runs with `{setting} = off`: accepted work could be lost. Turn it on, or start with --unsafe on data you can lose"

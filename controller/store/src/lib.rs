@@ -13,6 +13,7 @@
 //!   database to build. Their number does not grow with the size of a batch.
 //! - Rows stop here: nothing of sqlx appears in a public signature.
 
+mod blob;
 pub mod bus;
 pub mod catalog;
 mod column;
@@ -40,5 +41,7 @@ mod writer;
 pub use column::states::{Labels, ReviewState, state_labels};
 pub use connect::ConnectError;
 pub use migrate::{LOCK_BUDGET, MigrateError};
-pub use options::{Durability, PoolSizes, Route, StoreOptions};
+pub use options::{
+    AccessKey, BlobOptions, Durability, ObjectOptions, PoolSizes, Route, StoreOptions,
+};
 pub use pg::PgStore;

@@ -1,4 +1,4 @@
-//! Reading what a decision needs: runs, payloads, joins, stored answers.
+//! Reading what a decision needs: runs, joins, stored answers. Payloads: [`crate::blob::read`].
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,7 @@ use fulcrum_core::decide::JoinOutputs;
 use fulcrum_core::decide::decision::JoinItem;
 use fulcrum_core::event::ChainHash;
 use fulcrum_core::failure::Failure;
-use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, PayloadId, RunId};
-use fulcrum_core::payload::{NewPayload, Payload, PayloadRef};
+use fulcrum_core::ids::{CommitId, DefinitionHash, NamespaceId, RunId};
 use fulcrum_core::store::commit::{RequestKey, Snapshot};
 use fulcrum_core::store::{JoinKey, Loaded, LoadedRun, RequestRecord, RunHead, Since, StoreError};
 use fulcrum_core::time::Timestamp;
@@ -203,50 +202,6 @@ async fn events(
         }
     }
     Ok(())
-}
-
-pub(crate) async fn payloads(
-    pool: &PgPool,
-    refs: &[PayloadRef],
-) -> Result<Vec<NewPayload>, Problem> {
-    let mut tx = Prelude::Read.begin(pool).await?;
-    let rows = sqlx::query_file!(
-        "queries/load/payloads.sql",
-        &column(refs, |r| shard(r.id.shard())),
-        &column(refs, |r| r.id.0),
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    tx.rollback().await?;
-    let stored: BTreeMap<PayloadId, Payload> = rows
-        .into_iter()
-        .map(|row| {
-            (
-                PayloadId(row.payload_id),
-                Payload {
-                    encoding: row.encoding,
-                    data: row.data,
-                },
-            )
-        })
-        .collect();
-    refs.iter()
-        .map(|reference| verified(*reference, stored.get(&reference.id)))
-        .collect()
-}
-
-fn verified(reference: PayloadRef, stored: Option<&Payload>) -> Result<NewPayload, Problem> {
-    let corrupt = |problem: &str| StoreError::CorruptPayload {
-        payload: reference.id,
-        problem: problem.to_owned(),
-    };
-    let payload = stored.ok_or_else(|| corrupt("it is missing"))?;
-    if payload.hash() != reference.hash {
-        return Err(
-            corrupt("its bytes do not match the hash under which it is referred to").into(),
-        );
-    }
-    Ok(NewPayload::new(reference, payload.clone()))
 }
 
 pub(crate) async fn join_outputs(pool: &PgPool, join: &JoinKey) -> Result<JoinOutputs, Problem> {

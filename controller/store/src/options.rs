@@ -1,6 +1,9 @@
 //! How to reach the database and how much of it to use.
 
+use std::fmt;
 use std::time::Duration;
+
+use fulcrum_core::limits::Limits;
 
 /// Options of a [`crate::PgStore`].
 #[derive(Debug, Clone)]
@@ -15,6 +18,49 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Longest wait for a free connection.
     pub acquire_timeout: Duration,
+    /// Where payloads go.
+    pub blobs: BlobOptions,
+}
+
+/// Where payloads go by their size.
+#[derive(Debug, Clone)]
+pub struct BlobOptions {
+    /// Bytes of the largest payload that is no blob.
+    pub inline_bytes_max: u32,
+    /// Where the others go. `None`: into the database.
+    pub objects: Option<ObjectOptions>,
+}
+
+/// Object storage.
+#[derive(Debug, Clone)]
+pub struct ObjectOptions {
+    /// `file:///folder`, which must exist, or `s3://bucket/prefix`.
+    pub url: String,
+    /// Where S3 is, if not at Amazon's.
+    pub endpoint: Option<String>,
+    /// The region of the bucket, unless the environment says it.
+    pub region: Option<String>,
+    /// Who asks, unless the environment or the machine says it.
+    pub access_key: Option<AccessKey>,
+    /// Longest wait for what a commit or a reader needs.
+    pub timeout: Duration,
+}
+
+/// A key to a bucket.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// Its name.
+    pub id: String,
+    /// What proves it.
+    pub secret: String,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Connections per purpose, so that heavy reading never starves the leases. Their sum, with [`PoolSizes::WATCH`], is at
@@ -89,6 +135,16 @@ impl StoreOptions {
             route: Route::default(),
             durability: Durability::default(),
             acquire_timeout: Duration::from_secs(5),
+            blobs: BlobOptions::default(),
+        }
+    }
+}
+
+impl Default for BlobOptions {
+    fn default() -> Self {
+        Self {
+            inline_bytes_max: Limits::default().payload_inline_bytes_max,
+            objects: None,
         }
     }
 }

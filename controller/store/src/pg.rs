@@ -14,6 +14,7 @@ use fulcrum_core::store::{
 use fulcrum_core::task::TaskRow;
 use fulcrum_core::time::{Millis, Timestamp};
 
+use crate::blob::{self, Blobs};
 use crate::connect::{ConnectError, Pools};
 use crate::migrate::{self, MigrateError};
 use crate::options::StoreOptions;
@@ -24,12 +25,14 @@ use crate::{due, flush, lease, load, tick};
 #[derive(Debug, Clone)]
 pub struct PgStore {
     pub(crate) pools: Pools,
+    pub(crate) blobs: Blobs,
 }
 
 impl PgStore {
     /// Opens the pools and refuses a server that is too old or may lose commits.
     pub async fn connect(options: &StoreOptions) -> Result<Self, ConnectError> {
         Ok(Self {
+            blobs: Blobs::open(&options.blobs)?,
             pools: Pools::open(options).await?,
         })
     }
@@ -51,8 +54,8 @@ impl Store for PgStore {
         batch: impl Into<Arc<[Commit]>> + Send,
     ) -> Result<FlushReport, StoreError> {
         let batch = batch.into();
-        let pools = self.pools.clone();
-        unit(async move { flush::flush(&pools, &batch).await }).await
+        let (pools, blobs) = (self.pools.clone(), self.blobs.clone());
+        unit(async move { flush::flush(&pools, &blobs, &batch).await }).await
     }
 
     async fn load(&self, runs: &[RunId], since: Since) -> Result<Vec<Loaded>, StoreError> {
@@ -66,8 +69,9 @@ impl Store for PgStore {
     }
 
     async fn payloads(&self, refs: &[PayloadRef]) -> Result<Vec<NewPayload>, StoreError> {
-        let (pool, refs) = (self.pools.request.clone(), refs.to_vec());
-        unit(async move { load::payloads(&pool, &refs).await }).await
+        let (pool, blobs) = (self.pools.request.clone(), self.blobs.clone());
+        let refs = refs.to_vec();
+        unit(async move { blob::read::payloads(&pool, &blobs, &refs).await }).await
     }
 
     async fn join_outputs(&self, join: &JoinKey) -> Result<JoinOutputs, StoreError> {

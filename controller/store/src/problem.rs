@@ -35,7 +35,7 @@ impl Problem {
         self.database().is_some_and(|error| {
             error.code().as_deref() == Some("23514")
                 && error.constraint().is_none()
-                && matches!(error.table(), Some("events" | "payloads"))
+                && matches!(error.table(), Some("events" | "payloads" | "blobs"))
         })
     }
 }

@@ -34,6 +34,8 @@ impl FeatureLevel {
     pub const MAX: Self = Self::BUNDLES;
     /// What a commit adds to a timeline is one row.
     pub(crate) const BUNDLES: Self = Self(2);
+    /// Payloads above the inline limit are blobs.
+    pub(crate) const BLOBS: Self = Self(2);
 }
 
 /// The level that was in force when this controller last looked; the first until it does. Clones share it.

@@ -20,6 +20,9 @@ use crate::problem::Problem;
 pub(crate) enum Prelude {
     /// A commit: durable before it answers.
     Commit,
+    /// Blobs, ahead of the commit that refers to them: whatever makes that durable has made them so, too, for the log of
+    /// the server is one.
+    Blobs,
     /// Leases and due rows: short, by index. The loss of a heartbeat in a crash of the server does no harm, but a
     /// grant that was given is kept.
     Control,
@@ -50,6 +53,9 @@ impl Prelude {
         match self {
             Prelude::Commit => by_index!(
                 "begin; set local synchronous_commit = on; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
+            ),
+            Prelude::Blobs => by_index!(
+                "begin; set local synchronous_commit = off; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
             ),
             Prelude::Control => {
                 by_index!(

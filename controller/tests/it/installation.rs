@@ -40,8 +40,8 @@ async fn an_operator_examines_the_installation() {
     let again = admin::RaiseFeatureLevelRequest { feature_level: 2 };
     let level = installation.raise_feature_level(again).await;
     assert_eq!(level.expect("in force").into_inner().feature_level, 2);
-    let database = config(&stack.database.url()).database;
-    let store = fulcrum_controller::foundation::open(&database)
+    let config = config(&stack.database.url());
+    let store = fulcrum_controller::foundation::open(&config)
         .await
         .expect("opens");
     stack.controller.shut_down().await;
@@ -57,7 +57,7 @@ async fn an_operator_examines_the_installation() {
 async fn a_build_below_the_feature_level_in_force_does_not_start() {
     let database = Database::create();
     let config = config(&database.url());
-    let store = fulcrum_controller::foundation::open(&config.database)
+    let store = fulcrum_controller::foundation::open(&config)
         .await
         .expect("opens");
     store.migrate().await.expect("migrates");

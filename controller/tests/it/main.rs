@@ -1,6 +1,7 @@
 //! Integration tests of the controller's outer shell: real sockets, real TLS.
 
 mod answers;
+mod blobs;
 mod cancelling;
 mod counted;
 mod database;

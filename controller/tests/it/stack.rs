@@ -58,10 +58,15 @@ pub(crate) fn config(url: &str) -> Config {
 
 impl Stack {
     pub(crate) async fn start() -> (Self, Member) {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> (Self, Member) {
         let database = Database::create();
-        let config = config(&database.url());
+        let mut config = config(&database.url());
+        change(&mut config);
         let controller = Box::pin(Controller::start(&config)).await.expect("starts");
-        let foundation = Box::pin(Foundation::lay(&config.database))
+        let foundation = Box::pin(Foundation::lay(&config))
             .await
             .expect("a foundation");
         let root = foundation.authority.root().clone();

@@ -278,7 +278,7 @@ async fn the_first_operator_is_invited_by_whoever_can_reach_the_database() {
     let token = Box::pin(bootstrap::operator_token(&database.url(), "default"))
         .await
         .expect("a token");
-    let foundation = Box::pin(Foundation::lay(&config(&database.url()).database))
+    let foundation = Box::pin(Foundation::lay(&config(&database.url())))
         .await
         .expect("a foundation");
     let stack = Stack {

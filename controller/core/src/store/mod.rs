@@ -63,6 +63,10 @@ pub enum StoreError {
     /// A stored payload is missing or does not match its hash; the run that needs it must be quarantined.
     #[error("stored payload {payload} is corrupt: {problem}")]
     CorruptPayload { payload: PayloadId, problem: String },
+    /// Object storage cannot be reached, and these runs' commits have payloads for it, or the payloads that were asked for
+    /// are there (then no run is named). Nothing of a batch is stored; try again, without these runs at once.
+    #[error("object storage is unavailable: {problem}")]
+    BlobsUnavailable { runs: Vec<RunId>, problem: String },
     /// A mistake in Fulcrum or its schema; not retried.
     #[error("the database refused: {0}")]
     Refused(String),

@@ -151,8 +151,48 @@ async fn fly<S: Store>(store: Arc<S>, commits: Arc<[Commit]>) -> Flown {
                     }
                 }
             }
+            Err(error @ StoreError::BlobsUnavailable { .. }) => {
+                without_blobs(store.as_ref(), &commits, error, &mut flown).await;
+            }
             Err(error) => flown.outcomes = commits.iter().map(|_| Err(error.clone())).collect(),
         }
         return flown;
     }
+}
+
+/// Commits what needs no object storage; the others are told that it is away.
+async fn without_blobs<S: Store>(
+    store: &S,
+    commits: &[Commit],
+    error: StoreError,
+    flown: &mut Flown,
+) {
+    let StoreError::BlobsUnavailable { runs, .. } = &error else {
+        return;
+    };
+    let is_held_up = |commit: &Commit| runs.contains(&commit.head.run);
+    let others: Vec<Commit> = commits
+        .iter()
+        .filter(|commit| !is_held_up(commit))
+        .cloned()
+        .collect();
+    let count = others.len();
+    tracing::warn!(%error, runs = commits.len() - count, "commits wait for object storage");
+    let mut rest = Flown::default();
+    if count > 0 {
+        let sent_at = clock::monotonic();
+        match store.flush(others).await {
+            Ok(report) => rest.add(report, sent_at),
+            Err(error) => rest.outcomes = vec![Err(error); count],
+        }
+    }
+    let mut fates = std::mem::take(&mut rest.outcomes).into_iter();
+    rest.outcomes = commits
+        .iter()
+        .map(|commit| match is_held_up(commit) {
+            true => Err(error.clone()),
+            false => fates.next().unwrap_or_else(|| Err(error.clone())),
+        })
+        .collect();
+    *flown = rest;
 }

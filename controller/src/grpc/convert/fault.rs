@@ -123,6 +123,9 @@ impl From<StoreError> for Fault {
             StoreError::Retry(_) => {
                 unavailable("the database is contended; the call may be repeated")
             }
+            StoreError::BlobsUnavailable { .. } => {
+                unavailable("object storage cannot be reached; the call may be repeated")
+            }
             StoreError::OutcomeUnknown(_) => unavailable(
                 "the outcome is not known yet; repeat the call with the same request id",
             ),

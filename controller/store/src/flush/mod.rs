@@ -1,6 +1,8 @@
 //! Group commit: many runs' steps in one transaction.
 //!
-//! First as if nobody stood in the way ([`commit`]): everything is written, and checked while it is written, by one
+//! What is too large for this goes ahead, without a lock ([`crate::blob`]).
+//!
+//! Then as if nobody stood in the way ([`commit`]): everything is written, and checked while it is written, by one
 //! call and a few statements more for what is rare. Where the batch is all there is to write and a repetition is told
 //! from a first time by the runs themselves, that call is the transaction: one round trip.
 //!
@@ -29,6 +31,7 @@ use fulcrum_core::store::{Commit, CommitOutcome, Expected, FlushReport, StoreErr
 use fulcrum_core::task::TaskOp;
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::blob::{self, Blobs, Inline};
 use crate::connect::Pools;
 use crate::options::Route;
 use crate::partitions;
@@ -43,17 +46,29 @@ use talk::Talk;
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Commits a batch.
-pub(crate) async fn flush(pools: &Pools, batch: &[Commit]) -> Result<FlushReport, Problem> {
+pub(crate) async fn flush(
+    pools: &Pools,
+    blobs: &Blobs,
+    batch: &[Commit],
+) -> Result<FlushReport, Problem> {
     let pool = &pools.request;
+    let inline = blobs.inline(pools.level.get());
+    let mut ahead = Ahead::Open;
     let all: Vec<&Commit> = batch.iter().collect();
     for attempt in 1..=ATTEMPTS_MAX {
-        // What did not fit once is judged.
-        let attempted = if attempt == 1 {
-            unopposed(pools, &all).await
-        } else {
-            judged(pools, batch).await
+        let attempted = async {
+            if let Ahead::Open = ahead {
+                blob::write::ahead_of(pool, blobs, inline, batch).await?;
+                ahead = Ahead::Written;
+            }
+            // What did not fit once is judged.
+            if attempt == 1 {
+                unopposed(pools, inline, &all).await
+            } else {
+                judged(pools, inline, batch).await
+            }
         };
-        match attempted {
+        match attempted.await {
             Ok(Attempt::Done(report)) => return Ok(report),
             Ok(Attempt::Again) => {
                 tracing::debug!(attempt, "somebody else was first; the flush starts over")
@@ -74,13 +89,19 @@ pub(crate) async fn flush(pools: &Pools, batch: &[Commit]) -> Result<FlushReport
     Err(StoreError::Retry(format!("a flush started over {ATTEMPTS_MAX} times")).into())
 }
 
+/// What goes ahead of the commit.
+enum Ahead {
+    Open,
+    Written,
+}
+
 enum Attempt {
     Done(FlushReport),
     Again,
 }
 
 /// The whole batch, or nothing.
-async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem> {
+async fn unopposed(pools: &Pools, inline: Inline, batch: &[&Commit]) -> Result<Attempt, Problem> {
     let pool = &pools.request;
     if asks_twice(batch) {
         return Ok(Attempt::Again);
@@ -88,10 +109,10 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     let plain = batch.iter().all(|commit| is_plain(commit));
     if let Some(talk) = plain.then(|| Talk::of(batch)).transpose()?.flatten() {
         return match pools.route {
-            Route::Direct => in_one_call(pools, batch, &talk).await,
+            Route::Direct => in_one_call(pools, inline, batch, &talk).await,
             // Behind a pooler the end of a statement is not the end of its transaction.
             Route::TransactionPooler => {
-                let rows = Rows::of(batch, pools.level.get());
+                let rows = Rows::of(batch, pools.level.get(), inline);
                 let mut tx = Prelude::Commit.begin(pool).await?;
                 let Written::All(receipt) =
                     commit::write(&mut tx, &rows, &talk, Manner::Hopeful).await?
@@ -107,7 +128,7 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
     if batch.iter().any(|commit| rows::hides_a_fence(commit)) {
         return Ok(Attempt::Again);
     }
-    let rows = Rows::of(batch, pools.level.get());
+    let rows = Rows::of(batch, pools.level.get(), inline);
     let mut tx = Prelude::Commit.begin(pool).await?;
     let Written::All(receipt) =
         commit::write(&mut tx, &rows, &Talk::default(), Manner::Hopeful).await?
@@ -132,10 +153,11 @@ async fn unopposed(pools: &Pools, batch: &[&Commit]) -> Result<Attempt, Problem>
 /// A batch whose call is its transaction.
 async fn in_one_call(
     pools: &Pools,
+    inline: Inline,
     batch: &[&Commit],
     talk: &Talk<'_>,
 ) -> Result<Attempt, Problem> {
-    let rows = Rows::of(batch, pools.level.get());
+    let rows = Rows::of(batch, pools.level.get(), inline);
     let mut writer = pools.commit.take().await?;
     match crate::work::committing(commit::write(
         writer.connection(),
@@ -210,7 +232,7 @@ fn all_committed(batch: &[&Commit], receipt: Receipt) -> FlushReport {
 }
 
 /// The winners of the batch.
-async fn judged(pools: &Pools, batch: &[Commit]) -> Result<Attempt, Problem> {
+async fn judged(pools: &Pools, inline: Inline, batch: &[Commit]) -> Result<Attempt, Problem> {
     let pool = &pools.request;
     let mut tx = Prelude::Commit.begin(pool).await?;
     let runs = lock::runs(&mut tx, batch).await?;
@@ -232,7 +254,7 @@ async fn judged(pools: &Pools, batch: &[Commit]) -> Result<Attempt, Problem> {
             granted: Vec::new(),
         }));
     }
-    let rows = Rows::of(&winners, pools.level.get());
+    let rows = Rows::of(&winners, pools.level.get(), inline);
     let Written::All(receipt) =
         commit::write(&mut tx, &rows, &Talk::default(), Manner::Careful).await?
     else {

@@ -7,6 +7,7 @@ use fulcrum_core::payload::NewPayload;
 use fulcrum_core::store::{Commit, Expected, RequestRecord};
 use fulcrum_core::task::{Fence, HandOff, NewTask, TaskOp};
 
+use crate::blob::Inline;
 use crate::timeline;
 use crate::versions::FeatureLevel;
 
@@ -23,7 +24,7 @@ pub(super) struct Rows<'c> {
 }
 
 impl<'c> Rows<'c> {
-    pub(super) fn of(commits: &[&'c Commit], level: FeatureLevel) -> Self {
+    pub(super) fn of(commits: &[&'c Commit], level: FeatureLevel, inline: Inline) -> Self {
         let mut rows = Self {
             existing: Vec::new(),
             new: Vec::new(),
@@ -48,7 +49,9 @@ impl<'c> Rows<'c> {
             let run = commit.head.run;
             rows.events
                 .extend(timeline::rows(run, &commit.events, level));
-            rows.payloads.extend(&commit.payloads);
+            // Blobs went ahead.
+            let small = |new: &&NewPayload| inline.holds(&new.reference);
+            rows.payloads.extend(commit.payloads.iter().filter(small));
             let state = commit.snapshot.as_deref();
             rows.snapshots.extend(state.map(|state| (commit, state)));
             for op in &commit.tasks {

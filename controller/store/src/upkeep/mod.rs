@@ -20,10 +20,12 @@ pub use alarm::{Alarm, AlarmKind};
 pub use leadership::Leader;
 
 use crate::PgStore;
+use crate::blob::objects::Objects;
 use crate::options::Route;
 use crate::partitions::make_ahead;
 use crate::work::{Prelude, long_unit, unit};
 use leadership::{LEADERSHIP, Step};
+use retention::Place;
 
 /// Rows deleted by one statement.
 const BATCH_ROWS: i32 = 1_000;
@@ -37,7 +39,7 @@ pub struct Retained {
     pub days_dropped: u32,
     /// Days past their time on which a run is still open, or was until lately.
     pub days_held_open: u32,
-    /// Days that would leave but for a lock that somebody holds.
+    /// Days that would leave but for a lock that somebody holds, or for their objects.
     pub days_in_the_way: u32,
     /// Runs that left with them.
     pub runs_deleted: u64,
@@ -52,6 +54,7 @@ pub struct Retained {
 pub struct Upkeep {
     pool: PgPool,
     route: Route,
+    objects: Option<Objects>,
 }
 
 impl PgStore {
@@ -61,6 +64,7 @@ impl PgStore {
         Upkeep {
             pool: self.pools.report.clone(),
             route: self.pools.route,
+            objects: self.blobs.objects.clone(),
         }
     }
 }
@@ -99,10 +103,13 @@ impl Upkeep {
         leader: Leader,
         keep_days: u32,
     ) -> Result<Option<Retained>, StoreError> {
-        let (pool, route) = (self.pool.clone(), self.route);
+        let place = Place {
+            pool: self.pool.clone(),
+            route: self.route,
+            objects: self.objects.clone(),
+        };
         let keep = i32::try_from(keep_days).unwrap_or(i32::MAX);
-        let done =
-            long_unit(async move { retention::retain(&pool, route, leader, keep).await }).await?;
+        let done = long_unit(async move { retention::retain(&place, leader, keep).await }).await?;
         Ok(match done {
             Step::Made(retained) => Some(retained),
             Step::Deposed => None,

@@ -4,7 +4,8 @@
 //! 2. *Delete* its runs and what is kept by run, a batch a transaction.
 //! 3. *Detach* its partitions, beside running inserts: that takes no lock that an insert waits for, and cannot be part
 //!    of a transaction.
-//! 4. *Drop* the detached tables, one a transaction.
+//! 4. *Delete* the day's objects, a batch at a time, if blobs are in object storage.
+//! 5. *Drop* the detached tables, one a transaction; that of the blobs only when their objects are gone.
 //!
 //! Each step finds out by itself how far the day has come, so that a clean-up that was killed anywhere goes on.
 
@@ -15,6 +16,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 use super::leadership::{Leader, Step};
 use super::{BATCH_ROWS, Retained};
+use crate::blob::objects::Objects;
 use crate::options::Route;
 use crate::problem::Problem;
 use crate::work::Prelude;
@@ -23,6 +25,16 @@ use crate::work::Prelude;
 const TRIES_MAX: u32 = 5;
 /// Pause before asking again, times the tries so far.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// Batches of objects that one round deletes of a day.
+const OBJECT_BATCHES_MAX: u32 = 100;
+
+/// What is kept clean.
+pub(crate) struct Place {
+    pub(crate) pool: PgPool,
+    pub(crate) route: Route,
+    pub(crate) objects: Option<Objects>,
+}
 
 macro_rules! made {
     ($step:expr) => {
@@ -35,11 +47,11 @@ macro_rules! made {
 
 /// One round: expired answers and tokens, then days, oldest first.
 pub(crate) async fn retain(
-    pool: &PgPool,
-    route: Route,
+    place: &Place,
     leader: Leader,
     keep_days: i32,
 ) -> Result<Step<Retained>, Problem> {
+    let pool = &place.pool;
     let mut done = Retained::default();
     loop {
         let mut tx = made!(leader.begin(pool).await?);
@@ -62,19 +74,19 @@ pub(crate) async fn retain(
         .await?;
     tx.commit().await?;
     for day in days {
-        made!(drop_day(pool, route, leader, day, keep_days, &mut done).await?);
+        made!(drop_day(place, leader, day, keep_days, &mut done).await?);
     }
     Ok(Step::Made(done))
 }
 
 async fn drop_day(
-    pool: &PgPool,
-    route: Route,
+    place: &Place,
     leader: Leader,
     day: i32,
     keep_days: i32,
     done: &mut Retained,
 ) -> Result<Step<()>, Problem> {
+    let pool = &place.pool;
     let mut tx = made!(leader.begin(pool).await?);
     let retired = sqlx::query_file_scalar!("queries/upkeep/retire_day.sql", day, keep_days)
         .fetch_one(&mut *tx)
@@ -98,10 +110,11 @@ async fn drop_day(
     }
     let mut tries = 0;
     loop {
-        match leave(pool, route, leader, day).await {
+        match leave(place, leader, day).await {
             Ok(Step::Deposed) => return Ok(Step::Deposed),
             Ok(Step::Made(gone)) => {
                 done.days_dropped += u32::from(gone);
+                done.days_in_the_way += u32::from(!gone);
                 return Ok(Step::Made(()));
             }
             // Somebody reads the day, or a long transaction is open. Detaching goes on where it stopped.
@@ -127,12 +140,8 @@ async fn drop_day(
 }
 
 /// Detaches and drops what is left of a day; true when it is gone.
-async fn leave(
-    pool: &PgPool,
-    route: Route,
-    leader: Leader,
-    day: i32,
-) -> Result<Step<bool>, Problem> {
+async fn leave(place: &Place, leader: Leader, day: i32) -> Result<Step<bool>, Problem> {
+    let (pool, route) = (&place.pool, place.route);
     let mut tx = made!(leader.begin(pool).await?);
     let tables = sqlx::query_file!("queries/upkeep/day_tables.sql", day)
         .fetch_all(&mut *tx)
@@ -145,6 +154,11 @@ async fn leave(
             // day is logged and empty by now.
             detach(pool, route, &table.parent, &table.name, table.detaching).await?;
         }
+        if table.parent == "blobs" && !made!(delete_objects(place, leader, day, &table.name).await?)
+        {
+            gone = false;
+            continue;
+        }
         let mut tx = made!(leader.begin(pool).await?);
         gone &= sqlx::query_file_scalar!("queries/upkeep/drop_day_table.sql", table.name)
             .fetch_one(&mut *tx)
@@ -152,6 +166,42 @@ async fn leave(
         tx.commit().await?;
     }
     Ok(Step::Made(gone))
+}
+
+/// Deletes the objects of a day whose table of blobs is detached; false while some are left.
+async fn delete_objects(
+    place: &Place,
+    leader: Leader,
+    day: i32,
+    table: &str,
+) -> Result<Step<bool>, Problem> {
+    let Some(objects) = &place.objects else {
+        let mut tx = made!(leader.begin(&place.pool).await?);
+        let names = sqlx::query_file_scalar!("queries/blob/names_objects.sql", table)
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        if names {
+            tracing::warn!(
+                day,
+                "a day past its keeping has objects, and no object storage is configured (blobs.url)"
+            );
+        }
+        return Ok(Step::Made(!names));
+    };
+    for _ in 0..OBJECT_BATCHES_MAX {
+        made!(leader.begin(&place.pool).await?).commit().await?;
+        match objects.delete_some(&place.pool, day).await {
+            Ok(true) => return Ok(Step::Made(true)),
+            Ok(false) => {}
+            Err(Problem::Store(error @ StoreError::BlobsUnavailable { .. })) => {
+                tracing::warn!(day, %error, "the objects of a day stay; trying again later");
+                return Ok(Step::Made(false));
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(Step::Made(false))
 }
 
 /// The names come from the catalogue and match the pattern of a day's table, so that they need no quotes.

@@ -122,18 +122,22 @@ async fn template() -> &'static str {
         .await
 }
 
+/// Lets a store learn what may be written.
+pub(crate) async fn look_at_level(store: &PgStore) {
+    let me = ControllerRow {
+        id: Uuid::from_u128(0),
+        build: "test".to_owned(),
+        level_max: FeatureLevel::MAX,
+    };
+    store.versions().enter(&me).await.unwrap();
+    store.versions().leave(me.id).await.unwrap();
+}
+
 impl Database {
     /// A migrated database, and a store that knows what may be written.
     pub(crate) async fn new() -> Self {
         let database = Self::fresh().await;
-        let versions = database.store.versions();
-        let me = ControllerRow {
-            id: Uuid::from_u128(0),
-            build: "test".to_owned(),
-            level_max: FeatureLevel::MAX,
-        };
-        versions.enter(&me).await.unwrap();
-        versions.leave(me.id).await.unwrap();
+        look_at_level(&database.store).await;
         database
     }
 

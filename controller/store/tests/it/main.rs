@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
+mod blobs;
+mod bucket;
 mod bus;
 mod cancel;
 mod catalog;
@@ -14,6 +16,7 @@ mod isolation;
 mod lost_answer;
 mod migrate;
 mod migrate_killed;
+mod objects;
 mod plans;
 mod plateau;
 mod pooler;

@@ -32,15 +32,23 @@ pub(crate) fn payload_ref(n: u8) -> PayloadRef {
 }
 
 pub(crate) fn payload(n: u8) -> NewPayload {
+    payload_of(run(1), n, 1)
+}
+
+/// A payload above the inline limit.
+pub(crate) fn blob(n: u8) -> NewPayload {
+    payload_of(run(1), n, 10_000)
+}
+
+pub(crate) fn payload_of(run: RunId, n: u8, bytes: u32) -> NewPayload {
     let payload = Payload {
         encoding: "json".to_owned(),
-        data: vec![b'0' + n % 10],
+        data: vec![b'0' + n % 10; usize::try_from(bytes).unwrap()],
     };
-    let id = PayloadId::derived(run(1), &[n; 32], 0);
     let reference = PayloadRef {
-        id,
+        id: PayloadId::derived(run, &[n; 32], bytes),
         hash: payload.hash(),
-        bytes: 1,
+        bytes,
     };
     NewPayload::new(reference, payload)
 }

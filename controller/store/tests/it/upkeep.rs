@@ -152,7 +152,7 @@ async fn a_clean_up_that_was_killed_goes_on_where_it_stopped() {
     ] {
         raw.execute(reached).await.unwrap();
     }
-    assert_eq!(tables_of(&database, "20010909").await, 1);
+    assert_eq!(tables_of(&database, "20010909").await, 2);
     let done = retain(&database).await;
     assert_eq!((done.days_dropped, done.days_in_the_way), (1, 0));
     assert_eq!(tables_of(&database, "20010909").await, 0);

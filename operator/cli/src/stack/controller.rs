@@ -19,7 +19,7 @@ const OPERATOR: &str = "operator";
 /// A controller of this process.
 pub struct Controller {
     running: app::Controller,
-    config: Config,
+    config: Box<Config>,
 }
 
 /// The configuration: the defaults, then `FULCRUM_A__B` of the environment, then what a stack must have.
@@ -58,7 +58,7 @@ impl Controller {
         let failed = |error: &dyn std::error::Error| {
             StackError::server("controller", "did not start", error)
         };
-        let foundation = Box::pin(Foundation::lay(&config.database))
+        let foundation = Box::pin(Foundation::lay(&config))
             .await
             .map_err(|error| failed(&error))?;
         let namespace = DEFAULT_NAMESPACE
@@ -71,7 +71,10 @@ impl Controller {
         let running = Box::pin(app::Controller::start_on(foundation, &config))
             .await
             .map_err(|error| failed(&error))?;
-        Ok(Self { running, config })
+        Ok(Self {
+            running,
+            config: Box::new(config),
+        })
     }
 
     /// A join token for the operator, made as `fulcrum-controller invite` makes it: by whoever reaches the database.
@@ -80,7 +83,7 @@ impl Controller {
     /// When the database fails.
     pub async fn invite_operator(&self) -> Result<SecretString, StackError> {
         let failed = |error| StackError::server("controller", "invites no operator", error);
-        let foundation = Box::pin(Foundation::lay(&self.config.database))
+        let foundation = Box::pin(Foundation::lay(&self.config))
             .await
             .map_err(failed)?;
         let invitation = Invitation {

@@ -77,7 +77,7 @@ async fn fault_28_partitions_come_and_go_under_load() -> anyhow::Result<()> {
     let postgres = &field.stack.postgres;
     postgres.value(
         "do $$ declare day text := to_char(now() at time zone 'UTC', 'YYYYMMDD'); begin \
-         execute format('drop table events_p%s, payloads_p%s', day, day); end $$",
+         execute format('drop table events_p%1$s, payloads_p%1$s, blobs_p%1$s', day); end $$",
     )?;
     let began = Instant::now();
     field.start(SHIP, 5).await?;
@@ -94,7 +94,7 @@ async fn fault_28_partitions_come_and_go_under_load() -> anyhow::Result<()> {
         slowest = slowest.max(began.elapsed());
         postgres.value(&format!(
             "do $$ declare day text := to_char(now() + interval '{day} days', 'YYYYMMDD'); begin \
-             execute format('drop table events_p%s, payloads_p%s', day, day); end $$",
+             execute format('drop table events_p%1$s, payloads_p%1$s, blobs_p%1$s', day); end $$",
         ))?;
     }
     let findings = field.verdict(Instant::now()).await?;

@@ -216,6 +216,7 @@ impl From<EngineError> for Refusal {
                 StoreError::Unavailable(_)
                 | StoreError::Retry(_)
                 | StoreError::OutcomeUnknown(_)
+                | StoreError::BlobsUnavailable { .. }
                 | StoreError::Full(_) => Refusal::Later(text),
                 StoreError::Corrupt { .. }
                 | StoreError::CorruptPayload { .. }

@@ -1,6 +1,9 @@
 //! Answers made comparable: what must be equal in both stores, and no more.
 
+use std::collections::BTreeSet;
+
 use fulcrum_core::ids::RunId;
+use fulcrum_core::payload::PayloadRef;
 use fulcrum_core::store::{
     BeatOutcome, GrantedTask, LineKey, Since, Sought, Store, Sweep, SweepKey,
 };
@@ -9,7 +12,7 @@ use fulcrum_core::time::Millis;
 
 use super::operations::RUNS;
 use super::values::{CAPABILITIES, join_key, request_key, run};
-use crate::sample::{NAMESPACE, payload};
+use crate::sample::{NAMESPACE, blob, payload};
 
 /// Small, so that sweeps take several pages.
 const PAGE_ROWS: u32 = 2;
@@ -29,7 +32,7 @@ async fn swept<T>(page: impl AsyncFn(Option<SweepKey>) -> Sweep<T>) -> Vec<T> {
     }
 }
 
-pub(super) async fn asked<S: Store>(store: &S) -> String {
+pub(super) async fn asked<S: Store>(store: &S, blobs: &BTreeSet<u8>) -> String {
     let runs: Vec<RunId> = (0..RUNS).map(run).collect();
     let mut due = swept(async |after| store.due_tasks(after, PAGE_ROWS).await.unwrap()).await;
     due.sort_by_key(|row| row.task);
@@ -80,6 +83,8 @@ pub(super) async fn asked<S: Store>(store: &S) -> String {
     for n in 0..5 {
         payloads.push(store.payloads(&[payload(n).reference]).await);
     }
+    let large: Vec<PayloadRef> = blobs.iter().map(|n| blob(*n).reference).collect();
+    payloads.push(store.payloads(&large).await);
     let timers = swept(async |after| store.due_timers(after, PAGE_ROWS).await.unwrap()).await;
     let runs = store.load(&runs, Since::Snapshot).await.unwrap();
     let ticked = ticked(store).await;

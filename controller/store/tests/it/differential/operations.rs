@@ -38,6 +38,7 @@ pub(super) struct CommitPlan {
     pub(super) joins: Vec<(usize, JoinPlan)>,
     pub(super) reviews: Vec<(usize, ReviewPlan)>,
     pub(super) payloads: Vec<u8>,
+    pub(super) blobs: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -183,11 +184,11 @@ fn commit() -> impl Strategy<Value = CommitPlan> {
         some(0..3_u64),
         some((0..3_usize, join())),
     );
-    let rest = (some((0..2_usize, review)), some(0..5_u8));
+    let rest = (some((0..2_usize, review)), some(0..5_u8), some(0..3_u8));
     (row, names, work, talk, rest).prop_map(|(row, names, work, talk, rest)| {
         let ((run, stale, events, snapshot, close), (key, requests), (fences, tasks, timers)) =
             (row, names, work);
-        let ((mail, consumed, joins), (reviews, payloads)) = (talk, rest);
+        let ((mail, consumed, joins), (reviews, payloads, blobs)) = (talk, rest);
         CommitPlan {
             run,
             stale,
@@ -204,6 +205,7 @@ fn commit() -> impl Strategy<Value = CommitPlan> {
             joins,
             reviews,
             payloads,
+            blobs,
         }
     })
 }

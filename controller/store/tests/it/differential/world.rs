@@ -1,6 +1,6 @@
 //! Two stores side by side: turns plans into calls of both and makes their answers comparable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fulcrum_core::ids::{CommitId, MailId, TimerId};
 use fulcrum_core::store::reference::ReferenceStore;
@@ -21,7 +21,7 @@ use super::values::{
     timer_id, timer_op,
 };
 use crate::database::Database;
-use crate::sample::{BORN, NAMESPACE, next, payload, start, with_events, worker};
+use crate::sample::{BORN, NAMESPACE, blob, next, payload, start, with_events, worker};
 
 /// One grant as each store made it.
 struct Grant {
@@ -35,6 +35,8 @@ pub(super) struct World<'d> {
     database: &'d Database,
     grants: Vec<Grant>,
     commits: u128,
+    /// Those that a commit refers to. In a database, losers leave some that nobody knows of.
+    blobs: BTreeSet<u8>,
 }
 
 impl<'d> World<'d> {
@@ -46,6 +48,7 @@ impl<'d> World<'d> {
             database,
             grants: Vec::new(),
             commits: 0,
+            blobs: BTreeSet::new(),
         }
     }
 
@@ -59,6 +62,11 @@ impl<'d> World<'d> {
                 let expected = self.reference.flush(ours).await.unwrap();
                 let actual = self.database.store.flush(theirs).await.unwrap();
                 self.remember(&expected.granted, &actual.granted);
+                for (plan, outcome) in plans.iter().zip(&expected.outcomes) {
+                    if *outcome == CommitOutcome::Committed {
+                        self.blobs.extend(&plan.blobs);
+                    }
+                }
                 (
                     self.told(expected, |grant| grant.reference),
                     self.told(actual, |grant| grant.postgres),
@@ -156,8 +164,11 @@ impl<'d> World<'d> {
         let mut stored: Vec<ReviewRow> = stored.into_iter().map(|stored| stored.review).collect();
         stored.sort_by_key(|row| row.review);
         (
-            format!("{}{inbox:?}", asked(&self.reference).await),
-            format!("{}{stored:?}", asked(&self.database.store).await),
+            format!("{}{inbox:?}", asked(&self.reference, &self.blobs).await),
+            format!(
+                "{}{stored:?}",
+                asked(&self.database.store, &self.blobs).await
+            ),
         )
     }
 
@@ -219,6 +230,7 @@ impl<'d> World<'d> {
         }
         commit.requests = plan.requests.iter().map(|n| request(*n, id)).collect();
         commit.payloads = plan.payloads.iter().map(|n| payload(*n)).collect();
+        commit.payloads.extend(plan.blobs.iter().map(|n| blob(*n)));
         // Ops on one key are merged before they get here: the last one stays.
         let tasks: BTreeMap<usize, TaskOp> = plan
             .tasks
@@ -350,7 +362,7 @@ fn handed(plan: &TaskPlan) -> Option<u128> {
 }
 
 async fn clear(connection: &mut PgConnection) {
-    let tables = "runs, snapshots, requests, events, payloads, tasks, timers, mail, joins, join_items, reviews";
+    let tables = "runs, snapshots, requests, events, payloads, blobs, tasks, timers, mail, joins, join_items, reviews";
     connection
         .execute(sqlx::AssertSqlSafe(format!("truncate {tables}")))
         .await

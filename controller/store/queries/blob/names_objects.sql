@@ -1,0 +1,1 @@
+select fulcrum_names_objects($1) as "names!"
