@@ -8,6 +8,7 @@ use fulcrum_core::event::{Actor, Grant, TraceContext};
 use fulcrum_core::ids::{NamespaceId, RunId, WorkerId};
 use fulcrum_core::payload::NewPayload;
 use fulcrum_core::store::{Beat, GrantedTask, Store};
+use fulcrum_core::time::Millis;
 use tokio::time::Instant;
 
 use super::catalog::Source;
@@ -22,8 +23,8 @@ use super::token::LeaseToken;
 /// A lease call waits at least so long, for a claim to be made on its behalf.
 const LEASE_WAIT_MIN: Duration = Duration::from_millis(50);
 
-/// What cannot be read because object storage is away is offered again after so long.
-const BLOBS_PAUSE: Duration = Duration::from_secs(1);
+/// What cannot be read because object storage is away is offered again after so long: others go first meanwhile.
+const BLOBS_REST: Millis = Millis::from_secs(5);
 
 /// A worker's call for tasks.
 #[derive(Debug, Clone)]
@@ -116,21 +117,12 @@ impl<S: Store, C: Source> Engine<S, C> {
         for spoiled in deliveries.spoiled {
             spoiled.give_up(&self.router).await;
         }
-        self.offer_again(&deliveries.left_over).await;
-        self.offer_later(&deliveries.not_yet).await;
+        self.offer_again(&deliveries.left_over, Millis(0)).await;
+        self.offer_again(&deliveries.not_yet, BLOBS_REST).await;
         Ok(deliveries.ready)
     }
 
-    /// Object storage is away: their leases are good for nothing, but no worker is to blame.
-    async fn offer_later(&self, not_yet: &[GrantedTask]) {
-        if !not_yet.is_empty() {
-            // Whoever waits for them would get them back at once.
-            tokio::time::sleep(BLOBS_PAUSE).await;
-            self.offer_again(not_yet).await;
-        }
-    }
-
-    async fn offer_again(&self, left_over: &[GrantedTask]) {
+    async fn offer_again(&self, left_over: &[GrantedTask], rest: Millis) {
         if left_over.is_empty() {
             return;
         }
@@ -141,7 +133,7 @@ impl<S: Store, C: Source> Engine<S, C> {
                 worker: task.worker,
             })
             .collect();
-        match self.store.give_back(&grants).await {
+        match self.store.give_back(&grants, rest).await {
             Ok(()) => tracing::debug!(tasks = grants.len(), "not in this answer; offered again"),
             Err(error) => {
                 tracing::warn!(%error, tasks = grants.len(), "not in this answer; their leases run out");

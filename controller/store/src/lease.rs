@@ -177,7 +177,7 @@ async fn extend(
 }
 
 /// Offers again what never reached its worker, in one statement.
-pub(crate) async fn give_back(pool: &PgPool, grants: &[Beat]) -> Result<(), Problem> {
+pub(crate) async fn give_back(pool: &PgPool, grants: &[Beat], rest: Millis) -> Result<(), Problem> {
     let mut tx = Prelude::Control.begin(pool).await?;
     sqlx::query_file!(
         "queries/lease/give_back.sql",
@@ -186,6 +186,7 @@ pub(crate) async fn give_back(pool: &PgPool, grants: &[Beat]) -> Result<(), Prob
         &column(grants, |grant| long(grant.lease.seq)),
         &column(grants, |grant| grant.lease.nonce),
         &column(grants, |grant| grant.worker.0),
+        long(rest.0),
     )
     .execute(&mut *tx)
     .await?;

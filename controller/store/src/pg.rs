@@ -97,9 +97,9 @@ impl Store for PgStore {
         unit(async move { lease::heartbeat(&pool, &beats, lease).await }).await
     }
 
-    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
+    async fn give_back(&self, grants: &[Beat], rest: Millis) -> Result<(), StoreError> {
         let (pool, grants) = (self.pools.control.clone(), grants.to_vec());
-        unit(async move { lease::give_back(&pool, &grants).await }).await
+        unit(async move { lease::give_back(&pool, &grants, rest).await }).await
     }
 
     async fn due_tasks(

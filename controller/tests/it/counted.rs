@@ -143,8 +143,8 @@ impl Store for Counted {
         self.inner.heartbeat(beats, lease).await
     }
 
-    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
-        self.inner.give_back(grants).await
+    async fn give_back(&self, grants: &[Beat], rest: Millis) -> Result<(), StoreError> {
+        self.inner.give_back(grants, rest).await
     }
 
     async fn due_tasks(

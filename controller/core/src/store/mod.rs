@@ -137,8 +137,13 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<BeatOutcome>, StoreError>> + Send;
 
     /// Offers tasks again whose grants never reached their workers: `leased → ready` where the lease is still that one.
-    /// It counts as a grant and not as a crash. Leases that are gone are passed over.
-    fn give_back(&self, grants: &[Beat]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// It counts as a grant and not as a crash. Leases that are gone are passed over. Nobody gets them for so long as they
+    /// `rest`.
+    fn give_back(
+        &self,
+        grants: &[Beat],
+        rest: Millis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Tasks whose `due` instant has passed: those behind `after`, at most `limit`.
     fn due_tasks(

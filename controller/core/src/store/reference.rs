@@ -261,10 +261,10 @@ impl Store for ReferenceStore {
         Ok(beats.iter().map(|beat| state.beat(*beat, lease)).collect())
     }
 
-    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
+    async fn give_back(&self, grants: &[Beat], rest: Millis) -> Result<(), StoreError> {
         let mut state = self.lock();
         for grant in grants {
-            state.give_back(*grant);
+            state.give_back(*grant, rest);
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl<S: Store> Claimer<S> {
             return;
         }
         let count = grants.len();
-        match self.store.give_back(&grants).await {
+        match self.store.give_back(&grants, Millis(0)).await {
             Ok(()) => tracing::debug!(count, "grants that nobody fetched are given back"),
             Err(error) => tell(&error, count),
         }

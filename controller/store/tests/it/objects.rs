@@ -289,7 +289,7 @@ async fn retain(store: &PgStore) -> Retained {
 async fn a_day_leaves_only_with_its_objects() {
     let site = Site::new().await;
     namespace(&site.database).await;
-    over(&site.store).await;
+    Box::pin(over(&site.store)).await;
     begin(&site.store, 1, &[blob(1)]).await.unwrap();
     assert_eq!(site.files().len(), 2);
 
@@ -315,7 +315,7 @@ async fn a_bucket_holds_blobs_below_its_prefix_until_their_day_leaves() {
         .unwrap();
     look_at_level(&store).await;
     namespace(&database).await;
-    over(&store).await;
+    Box::pin(over(&store)).await;
     begin(&store, 1, &[blob(1), blob(2)]).await.unwrap();
     let kept: Vec<String> = bucket.shelf().objects.keys().cloned().collect();
     let place = format!("prod/{INSTALLATION}/");

@@ -103,8 +103,8 @@ const HOT: &[Hot] = &[
     },
     Hot {
         sql: include_str!("../../queries/lease/give_back.sql"),
-        types: "smallint[], uuid[], bigint[], uuid[], uuid[]",
-        arguments: "'{}', '{}', '{}', '{}', '{}'",
+        types: "smallint[], uuid[], bigint[], uuid[], uuid[], bigint",
+        arguments: "'{}', '{}', '{}', '{}', '{}', 0",
         index: "tasks_pkey",
         banned: NONE_OF,
     },

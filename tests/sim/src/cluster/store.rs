@@ -313,11 +313,11 @@ impl Store for Connection {
         .await
     }
 
-    async fn give_back(&self, grants: &[Beat]) -> Result<(), StoreError> {
+    async fn give_back(&self, grants: &[Beat], rest: Millis) -> Result<(), StoreError> {
         let (grants, who) = (grants.to_vec(), self.life.name());
         self.unit(Unit::Write, move |stage, store| {
             stage.witness().given_back(stage, who, &grants);
-            at_once(store.give_back(&grants))
+            at_once(store.give_back(&grants, rest))
         })
         .await
     }

@@ -133,8 +133,10 @@ impl State {
     }
 
     /// Offers a task again whose grant nobody has taken up.
-    pub(super) fn give_back(&mut self, beat: Beat) {
+    pub(super) fn give_back(&mut self, beat: Beat, rest: Millis) {
+        let rested = (rest > Millis(0)).then(|| self.now.plus(rest));
         if let Some(task) = self.held(beat) {
+            task.new.ready_at = rested.map_or(task.new.ready_at, |at| at.max(task.new.ready_at));
             task.state = TaskState::Ready;
             task.close_by = None;
         }

@@ -15,8 +15,11 @@ pub(super) enum Operation {
     },
     /// Grants by number, of which some may be long over; `None` is made up.
     Heartbeat(Vec<Option<usize>>),
-    /// Grants by number.
-    GiveBack(Vec<Option<usize>>),
+    /// Grants by number; what rests does so longer than the test takes.
+    GiveBack {
+        grants: Vec<Option<usize>>,
+        rests: bool,
+    },
     DiscardMail(Vec<(usize, u64)>),
     DiscardTimers(Vec<(usize, usize)>),
 }
@@ -242,7 +245,8 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         3 => (prop::collection::vec(claim(), 1..4), any::<bool>())
             .prop_map(|(requests, expired)| Operation::Claim { requests, expired }),
         2 => prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..5).prop_map(Operation::Heartbeat),
-        1 => prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..3).prop_map(Operation::GiveBack),
+        1 => (prop::collection::vec(prop::option::weighted(0.9, 0..20_usize), 1..3), any::<bool>())
+            .prop_map(|(grants, rests)| Operation::GiveBack { grants, rests }),
         1 => some((0..RUNS, 0..3_u64)).prop_map(Operation::DiscardMail),
         1 => some((0..RUNS, 0..2_usize)).prop_map(Operation::DiscardTimers),
     ]

@@ -103,7 +103,15 @@ impl<'d> World<'d> {
                     .unwrap();
                 (beaten(&expected), beaten(&actual))
             }
-            Operation::GiveBack(numbers) => {
+            Operation::GiveBack {
+                grants: numbers,
+                rests,
+            } => {
+                let rest = if *rests {
+                    Millis::from_secs(3600)
+                } else {
+                    Millis(0)
+                };
                 let grants = |lease: fn(&Grant) -> Lease| -> Vec<Beat> {
                     numbers
                         .iter()
@@ -111,11 +119,11 @@ impl<'d> World<'d> {
                         .collect()
                 };
                 self.reference
-                    .give_back(&grants(|grant| grant.reference))
+                    .give_back(&grants(|grant| grant.reference), rest)
                     .await
                     .unwrap();
                 postgres
-                    .give_back(&grants(|grant| grant.postgres))
+                    .give_back(&grants(|grant| grant.postgres), rest)
                     .await
                     .unwrap();
                 Default::default()
