@@ -139,9 +139,14 @@ impl<S: Store, C: Source> Engine<S, C> {
                 tracing::warn!(%error, tasks = grants.len(), "not in this answer; their leases run out");
             }
         }
-        // They are ready again, and their lines do not know.
+        // They are ready again, or will be, and their lines do not know.
+        let ready_at = self.clock.now().plus(rest);
         for task in left_over {
-            self.hall.leave(task.namespace, &task.capability);
+            if rest == Millis(0) {
+                self.hall.leave(task.namespace, &task.capability);
+            } else {
+                self.hall.expect(task.namespace, ready_at);
+            }
         }
     }
 

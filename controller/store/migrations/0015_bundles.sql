@@ -11,8 +11,9 @@ set enable_seqscan = off
 as $$
 declare
   entry  record;
+  packed bytea;
   place  integer;
-  length integer;
+  bytes  integer;
 begin
   for entry in
     select e.seq, e.kind, e.schema, e.body, e.hash from events e
@@ -27,16 +28,20 @@ begin
       hash := entry.hash;
       return next;
     else
+      -- Unpacked once. What is not there cannot be told; whoever counts will miss it.
+      packed := entry.body || ''::bytea;
       place := 0;
       for nth in 1 .. entry.schema loop
+        exit when place + 40 > octet_length(packed);
         seq := entry.seq - entry.schema + nth;
-        kind := get_byte(entry.body, place) << 8 | get_byte(entry.body, place + 1);
-        schema := get_byte(entry.body, place + 2) << 8 | get_byte(entry.body, place + 3);
-        length := get_byte(entry.body, place + 4) << 24 | get_byte(entry.body, place + 5) << 16
-          | get_byte(entry.body, place + 6) << 8 | get_byte(entry.body, place + 7);
-        hash := substr(entry.body, place + 9, 32);
-        body := substr(entry.body, place + 41, length);
-        place := place + 40 + length;
+        kind := get_byte(packed, place) << 8 | get_byte(packed, place + 1);
+        schema := get_byte(packed, place + 2) << 8 | get_byte(packed, place + 3);
+        bytes := get_byte(packed, place + 4) << 24 | get_byte(packed, place + 5) << 16
+          | get_byte(packed, place + 6) << 8 | get_byte(packed, place + 7);
+        exit when bytes < 0 or bytes > octet_length(packed) - place - 40;
+        hash := substr(packed, place + 9, 32);
+        body := substr(packed, place + 41, bytes);
+        place := place + 40 + bytes;
         return next;
       end loop;
     end if;
@@ -44,9 +49,14 @@ begin
 end
 $$;
 
--- Where nobody has begun yet there is nobody who could not read it.
-update versions set feature_level = 2
-where feature_level = 1 and not exists (select from runs) and not exists (select from controllers);
+-- Where nobody has begun yet there is nobody who could not read it. Whoever is entering holds the row: looked for after.
+do $$
+begin
+  perform from versions for update;
+  update versions set feature_level = 2
+  where feature_level = 1 and not exists (select from runs) and not exists (select from controllers);
+end
+$$;
 
 -- Most runs close in the commit after the one that made them, together with those beside them: half of a page is left for
 -- that, so that it touches no index.

@@ -20,8 +20,7 @@ use crate::problem::Problem;
 pub(crate) enum Prelude {
     /// A commit: durable before it answers.
     Commit,
-    /// Blobs, ahead of the commit that refers to them: whatever makes that durable has made them so, too, for the log of
-    /// the server is one.
+    /// Blobs, ahead of the commit that refers to them: durable before it begins, since the server may be another one by then.
     Blobs,
     /// Leases and due rows: short, by index. The loss of a heartbeat in a crash of the server does no harm, but a
     /// grant that was given is kept.
@@ -55,7 +54,7 @@ impl Prelude {
                 "begin; set local synchronous_commit = on; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
             ),
             Prelude::Blobs => by_index!(
-                "begin; set local synchronous_commit = off; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
+                "begin; set local synchronous_commit = on; set local statement_timeout = '20s'; set local lock_timeout = '10s'"
             ),
             Prelude::Control => {
                 by_index!(

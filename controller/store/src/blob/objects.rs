@@ -3,11 +3,10 @@
 //! `<installation>/<day>/<shard>/<payload>`: installations may share a place, and a day leaves by its prefix. The name of
 //! an object is in the row of its blob, so that the row alone says where to look.
 //!
-//! Beside the days lies a mark. Where it is missing, what else is missing is not lost: this is the wrong bucket, or a folder
-//! that nothing is mounted on.
+//! Beside the days lies a mark, left before the first object. Where it is missing, what else is missing is not lost: this
+//! is the wrong bucket, or a folder that nothing is mounted on. Nothing is written or forgotten there.
 //!
-//! Whoever waits for object storage holds up others. Each call has a deadline for all that it asks for, and after a
-//! failure everybody is refused for a moment instead of finding out for himself.
+//! Whoever waits for object storage holds up others. Each call has a deadline, and after a failure everybody is refused for a moment instead of finding out for himself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +26,7 @@ use object_store::{
 };
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::connect::ConnectError;
 use crate::options::ObjectOptions;
@@ -35,7 +34,7 @@ use crate::problem::Problem;
 
 /// Calls under way at once, for one unit of work.
 const CALLS_MAX: usize = 8;
-/// Tries of one call, within its deadline.
+/// Repetitions of one call, within its deadline.
 const RETRIES_MAX: usize = 3;
 /// After a failure, everybody is refused for so long.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -111,8 +110,7 @@ impl Objects {
         blobs: &[&NewPayload],
     ) -> Result<BTreeMap<PayloadId, Result<String, String>>, Problem> {
         let root = self.root(pool).await?;
-        let deadline = Instant::now() + self.timeout;
-        if let Err(problem) = self.mark(&root, deadline).await {
+        if let Err(problem) = self.mark(pool, &root).await? {
             let failed = |new: &&NewPayload| (new.reference.id, Err(problem.clone()));
             return Ok(blobs.iter().map(failed).collect());
         }
@@ -125,7 +123,7 @@ impl Objects {
                 async move {
                     let path = Path::from(name.as_str());
                     let put = objects.store.put(&path, bytes);
-                    (id, objects.call(deadline, put).await.map(|_| name))
+                    (id, objects.call(put).await.map(|_| name))
                 }
                 .boxed(),
             );
@@ -139,14 +137,13 @@ impl Objects {
         &self,
         wanted: Vec<(PayloadRef, String)>,
     ) -> Result<BTreeMap<PayloadId, Got>, String> {
-        let deadline = Instant::now() + self.timeout;
         let mut calls = Vec::with_capacity(wanted.len());
         for (reference, name) in wanted {
             let objects = self.clone();
             calls.push(
                 async move {
                     let path = Path::from(name);
-                    let got = objects.call(deadline, objects.look(&path, reference.bytes));
+                    let got = objects.call(objects.look(&path, reference.bytes));
                     Ok((reference.id, got.await?))
                 }
                 .boxed(),
@@ -156,15 +153,38 @@ impl Objects {
         calls.try_collect().await
     }
 
-    /// Leaves the mark, once.
-    async fn mark(&self, root: &str, deadline: Instant) -> Result<(), String> {
-        if !self.marked.load(Ordering::Relaxed) {
-            let text = PutPayload::from(MARK_TEXT);
-            self.call(deadline, self.store.put(&mark(root), text))
-                .await?;
-            self.marked.store(true, Ordering::Relaxed);
+    /// Finds the mark, once, or leaves it where no object can be yet. The inner error is the storage's.
+    async fn mark(&self, pool: &PgPool, root: &str) -> Result<Result<(), String>, Problem> {
+        if self.marked.load(Ordering::Relaxed) {
+            return Ok(Ok(()));
         }
-        Ok(())
+        let is_there = match self.call(self.is_marked(root)).await {
+            Ok(is_there) => is_there,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        if !is_there {
+            let found = sqlx::query_file_scalar!("queries/blob/any_objects.sql");
+            if found.fetch_one(pool).await? {
+                let mark = mark(root);
+                return Ok(Err(format!(
+                    "there are blobs, and not here: {mark} is missing. Is it the right place, and mounted?"
+                )));
+            }
+            let text = PutPayload::from(MARK_TEXT);
+            if let Err(problem) = self.call(self.store.put(&mark(root), text)).await {
+                return Ok(Err(problem));
+            }
+        }
+        self.marked.store(true, Ordering::Relaxed);
+        Ok(Ok(()))
+    }
+
+    async fn is_marked(&self, root: &str) -> Result<bool, Error> {
+        match self.store.head(&mark(root)).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn look(&self, path: &Path, bytes: u32) -> Result<Got, Error> {
@@ -185,13 +205,22 @@ impl Objects {
         Ok(Got::Bytes(found.bytes().await?.into()))
     }
 
-    /// Deletes some of the objects of a day; true when none is left.
-    pub(crate) async fn delete_some(&self, pool: &PgPool, day: i32) -> Result<bool, Problem> {
+    /// Deletes some of the objects of a day; true when none is left. Whether there must be, or have been, any, is `expected`:
+    /// then nothing is nothing only where the mark is.
+    pub(crate) async fn delete_some(
+        &self,
+        pool: &PgPool,
+        day: i32,
+        expected: bool,
+    ) -> Result<bool, Problem> {
         let root = self.root(pool).await?;
         let day = Path::from(format!("{root}/{day}"));
         let deleting = async {
             let listed = self.store.list(Some(&day)).take(BATCH_OBJECTS);
             let listed: Vec<_> = listed.try_collect().await?;
+            if listed.is_empty() && expected {
+                self.store.head(&mark(&root)).await?;
+            }
             let are_all = listed.len() < BATCH_OBJECTS;
             let paths: Vec<_> = listed.into_iter().map(|found| Ok(found.location)).collect();
             let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
@@ -213,16 +242,12 @@ impl Objects {
         }
     }
 
-    async fn call<T>(
-        &self,
-        deadline: Instant,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, String> {
+    async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
         let now = Instant::now();
         if self.refused_until().is_some_and(|until| now < until) {
             return Err("it has just failed and is left alone for a moment".to_owned());
         }
-        let problem = match timeout_at(deadline, call).await {
+        let problem = match timeout(self.timeout, call).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => error.to_string(),
             Err(_elapsed) => format!("no answer within {} ms", self.timeout.as_millis()),
@@ -280,7 +305,14 @@ fn bucket_at(bucket: &str, options: &ObjectOptions) -> Result<impl ObjectStore, 
     let client = ClientOptions::new()
         .with_timeout(options.timeout)
         .with_connect_timeout(options.timeout);
-    let mut builder = AmazonS3Builder::from_env()
+    // A key that is configured goes without what the environment has to add to its own.
+    let mut builder = match &options.access_key {
+        Some(key) => AmazonS3Builder::new()
+            .with_access_key_id(&key.id)
+            .with_secret_access_key(&key.secret),
+        None => AmazonS3Builder::from_env(),
+    };
+    builder = builder
         .with_bucket_name(bucket)
         .with_client_options(client)
         .with_retry(retry);
@@ -291,11 +323,6 @@ fn bucket_at(bucket: &str, options: &ObjectOptions) -> Result<impl ObjectStore, 
         builder = builder
             .with_endpoint(endpoint)
             .with_allow_http(endpoint.starts_with("http://"));
-    }
-    if let Some(key) = &options.access_key {
-        builder = builder
-            .with_access_key_id(&key.id)
-            .with_secret_access_key(&key.secret);
     }
     builder.build()
 }

@@ -75,10 +75,11 @@ async fn elsewhere<'p>(
 ) -> Result<Vec<Placed<'p>>, Problem> {
     let mut put = objects.put(pool, large).await?;
     if let Some(problem) = put.values().find_map(|put| put.as_ref().err()) {
-        let is_failed = |new: &NewPayload| matches!(put.get(&new.reference.id), Some(Err(_)));
+        // Those whose blobs were put would find it left alone the next moment.
+        let needs_it = |new: &NewPayload| put.contains_key(&new.reference.id);
         let runs = batch
             .iter()
-            .filter(|commit| commit.payloads.iter().any(is_failed))
+            .filter(|commit| commit.payloads.iter().any(needs_it))
             .map(|commit| commit.head.run)
             .collect();
         return Err(away(runs, problem));

@@ -53,22 +53,8 @@ pub(crate) async fn flush(
 ) -> Result<FlushReport, Problem> {
     let pool = &pools.request;
     let inline = blobs.inline(pools.level.get());
-    let mut ahead = Ahead::Open;
-    let all: Vec<&Commit> = batch.iter().collect();
     for attempt in 1..=ATTEMPTS_MAX {
-        let attempted = async {
-            if let Ahead::Open = ahead {
-                blob::write::ahead_of(pool, blobs, inline, batch).await?;
-                ahead = Ahead::Written;
-            }
-            // What did not fit once is judged.
-            if attempt == 1 {
-                unopposed(pools, inline, &all).await
-            } else {
-                judged(pools, inline, batch).await
-            }
-        };
-        match attempted.await {
+        match attempt_one(pools, blobs, inline, batch, attempt).await {
             Ok(Attempt::Done(report)) => return Ok(report),
             Ok(Attempt::Again) => {
                 tracing::debug!(attempt, "somebody else was first; the flush starts over")
@@ -89,10 +75,21 @@ pub(crate) async fn flush(
     Err(StoreError::Retry(format!("a flush started over {ATTEMPTS_MAX} times")).into())
 }
 
-/// What goes ahead of the commit.
-enum Ahead {
-    Open,
-    Written,
+/// Blobs are written anew by each attempt: the database that had them may have gone down with them.
+async fn attempt_one(
+    pools: &Pools,
+    blobs: &Blobs,
+    inline: Inline,
+    batch: &[Commit],
+    attempt: u32,
+) -> Result<Attempt, Problem> {
+    blob::write::ahead_of(&pools.request, blobs, inline, batch).await?;
+    if attempt == 1 {
+        let all: Vec<&Commit> = batch.iter().collect();
+        return unopposed(pools, inline, &all).await;
+    }
+    // What did not fit once is judged.
+    judged(pools, inline, batch).await
 }
 
 enum Attempt {

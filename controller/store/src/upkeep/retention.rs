@@ -175,12 +175,12 @@ async fn delete_objects(
     day: i32,
     table: &str,
 ) -> Result<Step<bool>, Problem> {
+    let mut tx = made!(leader.begin(&place.pool).await?);
+    let names = sqlx::query_file_scalar!("queries/blob/names_objects.sql", table)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
     let Some(objects) = &place.objects else {
-        let mut tx = made!(leader.begin(&place.pool).await?);
-        let names = sqlx::query_file_scalar!("queries/blob/names_objects.sql", table)
-            .fetch_one(&mut *tx)
-            .await?;
-        tx.commit().await?;
         if names {
             tracing::warn!(
                 day,
@@ -191,7 +191,7 @@ async fn delete_objects(
     };
     for _ in 0..OBJECT_BATCHES_MAX {
         made!(leader.begin(&place.pool).await?).commit().await?;
-        match objects.delete_some(&place.pool, day).await {
+        match objects.delete_some(&place.pool, day, names).await {
             Ok(true) => return Ok(Step::Made(true)),
             Ok(false) => {}
             Err(Problem::Store(error @ StoreError::BlobsUnavailable { .. })) => {

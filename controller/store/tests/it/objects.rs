@@ -242,18 +242,40 @@ async fn a_spoiled_object_and_a_lost_one_are_corrupt_payloads() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_for_lost_in_a_folder_that_is_not_the_one() {
+async fn nothing_is_written_or_taken_for_lost_in_a_folder_that_is_not_the_one() {
     let site = Site::new().await;
     begin(&site.store, 1, &[blob(1)]).await.unwrap();
     let other = tempfile::tempdir().unwrap();
-    let elsewhere = PgStore::connect(&in_folder(&site.database, other.path()))
-        .await
-        .unwrap();
-    let read = elsewhere.payloads(&[blob(1).reference]).await;
+    let elsewhere = in_folder(&site.database, other.path());
+    let store = PgStore::connect(&elsewhere).await.unwrap();
+    look_at_level(&store).await;
+    let written = begin(&store, 2, &[blob(2)]).await;
+    assert!(
+        matches!(&written, Err(StoreError::BlobsUnavailable { problem, .. }) if problem.contains("mounted")),
+        "{written:?}"
+    );
+    // Whoever comes after that finds out for himself.
+    let read = PgStore::connect(&elsewhere).await.unwrap();
+    let read = read.payloads(&[blob(1).reference]).await;
     assert!(
         matches!(read, Err(StoreError::BlobsUnavailable { .. })),
         "{read:?}"
     );
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_day_stays_while_its_objects_cannot_be_found() {
+    let site = Site::new().await;
+    namespace(&site.database).await;
+    Box::pin(over(&site.store)).await;
+    let other = tempfile::tempdir().unwrap();
+    let elsewhere = PgStore::connect(&in_folder(&site.database, other.path()))
+        .await
+        .unwrap();
+    assert_eq!(retain(&elsewhere).await.days_dropped, 0);
+    let done = retain(&site.afresh().await).await;
+    assert_eq!((done.days_dropped, site.files().len()), (1, 0));
 }
 
 async fn namespace(database: &Database) {

@@ -55,7 +55,7 @@ const NOTHING: &[(Invariant, &str, &str)] = &[
     (
         Invariant::I12,
         "runs whose last number is not the count of their events",
-        "select count(*) from runs r where last_seq <> (select sum(case when e.kind < 0 then e.schema else 1 end) \
+        "select count(*) from runs r where last_seq <> (select coalesce(sum(case when e.kind < 0 then e.schema else 1 end), 0) \
          from events e where e.shard = r.shard and e.stream = r.run_id)",
     ),
     (

@@ -1,0 +1,1 @@
+select exists (select from blobs where object is not null) as "any!"
