@@ -155,6 +155,7 @@ pub struct LanesConfig {
     pub count: u32,
     pub queue_max: u32,
     pub flush_commands_max: u32,
+    pub flush_beside_runs_min: u32,
     pub cached_runs_max: u32,
     pub snapshot_every_events: u32,
 }

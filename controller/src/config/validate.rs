@@ -79,6 +79,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         ("lanes.count", lanes.count),
         ("lanes.queue_max", lanes.queue_max),
         ("lanes.flush_commands_max", lanes.flush_commands_max),
+        ("lanes.flush_beside_runs_min", lanes.flush_beside_runs_min),
         ("lanes.cached_runs_max", lanes.cached_runs_max),
         ("lanes.snapshot_every_events", lanes.snapshot_every_events),
         ("retention.days", retention.days),

@@ -2,7 +2,7 @@
 //!
 //! While the database commits a batch (a [`flight`]), the lane decides the next one, as its commands come. Commands of
 //! runs that are in flight wait until it has landed. So a batch is what came while the one before it was under way; only
-//! one that is [full enough](BATCH_FULL) goes off beside it.
+//! one that is [full enough](LaneOptions::beside_runs_min) goes off beside it.
 
 mod batch;
 mod commit;
@@ -37,14 +37,14 @@ use super::watch::WatchHub;
 use crate::clock::DatabaseClock;
 use crate::entropy::Entropy;
 
-/// So many runs in a batch share the fixed cost of a commit well enough: more would only wait for each other.
-const BATCH_FULL: usize = 64;
-
 /// Sizes of a lane, and what it draws from.
 #[derive(Debug, Clone)]
 pub struct LaneOptions {
-    /// Commands in one flush. About 64 is the knee: beyond it a commit's fixed cost is already shared.
+    /// Commands in one flush.
     pub batch_commands_max: usize,
+    /// Runs in a flush that goes off while another is under way. About 64 is the knee: beyond it a commit's fixed cost is
+    /// already shared.
+    pub beside_runs_min: usize,
     /// Runs kept in memory.
     pub cached_runs_max: usize,
     /// Memory for parsed payloads.
@@ -181,7 +181,7 @@ impl<S: Store, C: Source> Lane<S, C> {
     fn may_launch(&self) -> bool {
         match self.flights.len() {
             0 => !self.batch.is_empty(),
-            some => some < FLIGHTS_MAX && self.batch.works.len() >= BATCH_FULL,
+            some => some < FLIGHTS_MAX && self.batch.works.len() >= self.options.beside_runs_min,
         }
     }
 }

@@ -86,6 +86,7 @@ pub fn start<S: Store, C: Source>(
     );
     let lane_options = LaneOptions {
         batch_commands_max: options.lanes.flush_commands_max as usize,
+        beside_runs_min: options.lanes.flush_beside_runs_min as usize,
         cached_runs_max: (options.lanes.cached_runs_max / options.lanes.count.max(1)) as usize,
         values_bytes_max: VALUES_BYTES_MAX / options.lanes.count.max(1) as usize,
         snapshot_every_events: u64::from(options.lanes.snapshot_every_events),

@@ -123,6 +123,7 @@ pub(crate) fn options() -> EngineOptions {
             count: 2,
             queue_max: 1_024,
             flush_commands_max: 64,
+            flush_beside_runs_min: 64,
             cached_runs_max: 64,
             snapshot_every_events: 8,
         },

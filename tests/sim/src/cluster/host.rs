@@ -258,6 +258,7 @@ fn options(seed: u64, entropy: Entropy) -> EngineOptions {
             count: one_of(&[1, 2, 3]),
             queue_max: one_of(&[4, 64]),
             flush_commands_max: one_of(&[2, 8, 64]),
+            flush_beside_runs_min: one_of(&[1, 4, 64]),
             cached_runs_max: one_of(&[1, 4, 64]),
             snapshot_every_events: one_of(&[1, 8, 32]),
         },
