@@ -31,25 +31,29 @@ pub(crate) async fn payloads(
         refs.iter().partition(|one| blobs.limit.holds(one));
     let mut tx = Prelude::Read.begin(pool).await?;
     let mut stored = Stored::new();
-    inline(&mut tx, &small, &mut stored).await?;
-    outside(&mut tx, &large, &mut stored).await?;
+    from_payloads(&mut tx, &small, &mut stored).await?;
+    from_blobs(&mut tx, &large, &mut stored).await?;
     // Another limit, or none, was in force when these were written.
     let missing = |refs: Vec<PayloadRef>, stored: &Stored| -> Vec<PayloadRef> {
         let is_missing = |one: &PayloadRef| !stored.contains_key(&one.id);
         refs.into_iter().filter(is_missing).collect()
     };
     let (small, large) = (missing(small, &stored), missing(large, &stored));
-    inline(&mut tx, &large, &mut stored).await?;
-    outside(&mut tx, &small, &mut stored).await?;
+    from_payloads(&mut tx, &large, &mut stored).await?;
+    from_blobs(&mut tx, &small, &mut stored).await?;
     tx.rollback().await?;
-    fetch(blobs, refs, &mut stored).await?;
+    from_objects(blobs, refs, &mut stored).await?;
     refs.iter()
         .map(|reference| verified(*reference, stored.get(&reference.id)))
         .collect()
 }
 
 /// Fetches what is in object storage. What is not there after all is missing.
-async fn fetch(blobs: &Blobs, refs: &[PayloadRef], stored: &mut Stored) -> Result<(), Problem> {
+async fn from_objects(
+    blobs: &Blobs,
+    refs: &[PayloadRef],
+    stored: &mut Stored,
+) -> Result<(), Problem> {
     let mut wanted = BTreeMap::new();
     for reference in refs {
         if let Some((_, Place::Object(name))) = stored.get(&reference.id) {
@@ -76,7 +80,7 @@ async fn fetch(blobs: &Blobs, refs: &[PayloadRef], stored: &mut Stored) -> Resul
     Ok(())
 }
 
-async fn inline(
+async fn from_payloads(
     tx: &mut PgConnection,
     refs: &[PayloadRef],
     stored: &mut Stored,
@@ -98,7 +102,7 @@ async fn inline(
     Ok(())
 }
 
-async fn outside(
+async fn from_blobs(
     tx: &mut PgConnection,
     refs: &[PayloadRef],
     stored: &mut Stored,
