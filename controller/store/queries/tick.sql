@@ -1,9 +1,9 @@
 -- What is due, what is ready, what has changed and who is there: a probe of an index each, and a look at the few
--- controllers. Who asks is noted as seen now and then; who was silent for too long has to sign in instead, where the
--- feature level is looked at.
+-- controllers. Who asks is noted as seen every few seconds, so that whoever follows it knows for how long workers were
+-- without a controller; who was silent for too long has to sign in instead, where the feature level is looked at.
 with noted as (
   update controllers set last_seen_at = now()
-  where controller_id = $1 and last_seen_at < now() - interval '15 seconds' and last_seen_at > now() - interval '40 seconds'
+  where controller_id = $1 and last_seen_at < now() - interval '5 seconds' and last_seen_at > now() - interval '40 seconds'
   returning controller_id
 )
 select

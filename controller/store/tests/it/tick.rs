@@ -39,7 +39,7 @@ async fn silent_for(database: &Database, id: Uuid, seconds: u32) {
 }
 
 async fn seen_lately(database: &Database, id: Uuid) -> bool {
-    sqlx::query_scalar("select last_seen_at > now() - interval '10 seconds' from controllers where controller_id = $1")
+    sqlx::query_scalar("select last_seen_at > now() - interval '5 seconds' from controllers where controller_id = $1")
         .bind(id)
         .fetch_one(&mut database.raw().await)
         .await
@@ -65,7 +65,7 @@ async fn whoever_ticks_stays_on_the_list_and_learns_who_else_is_on_it() {
     silent_for(&database, SECOND, 120).await;
     assert_eq!(tick(store, Some(FIRST)).await.others, 0, "it is gone");
 
-    silent_for(&database, FIRST, 20).await;
+    silent_for(&database, FIRST, 8).await;
     assert_eq!(tick(store, Some(FIRST)).await.attendance, Attendance::Fresh);
     assert!(seen_lately(&database, FIRST).await);
     silent_for(&database, FIRST, 50).await;
