@@ -181,8 +181,24 @@ impl<S: Store, C: Source> Lane<S, C> {
     fn may_launch(&self) -> bool {
         match self.flights.len() {
             0 => !self.batch.is_empty(),
-            some => some < FLIGHTS_MAX && self.batch.works.len() >= self.options.beside_runs_min,
+            some => {
+                some < FLIGHTS_MAX
+                    && self.batch.works.len() >= self.options.beside_runs_min
+                    && !self.meets_a_family()
+            }
         }
+    }
+
+    /// Does the batch hold runs of a family that is in flight? They count on the same join: one would wait for the other,
+    /// and two small commits cost more than a large one.
+    fn meets_a_family(&self) -> bool {
+        self.flights
+            .iter()
+            .filter(|flight| !flight.families.is_empty())
+            .any(|flight| {
+                let mut works = self.batch.works.values();
+                works.any(|work| flight.families.contains(&work.root()))
+            })
     }
 }
 

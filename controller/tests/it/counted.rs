@@ -66,6 +66,11 @@ impl Counted {
         self.gate.add_permits(flushes);
     }
 
+    /// From now on, flushes wait until they are let through.
+    pub(crate) fn hold(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
     /// Runs can be read no more, or again.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Relaxed);

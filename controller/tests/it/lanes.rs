@@ -29,11 +29,25 @@ steps:
 output: [\"${steps.a.output.n}\", \"${steps.b.output.n}\"]
 ";
 
+const ITEMS: &str = "workflow: items
+steps:
+  - id: each
+    foreach: \"${[1, 2]}\"
+    do:
+      - { id: a, call: test.echo, with: { n: \"${item}\" } }
+";
+
 /// One lane on a store whose commits wait to be let through.
 fn world(sources: &[&str]) -> (Arc<World<Counted>>, Arc<Counted>) {
+    world_with(sources, options().lanes.flush_beside_runs_min)
+}
+
+/// Likewise; batches of so many runs go off while another is under way.
+fn world_with(sources: &[&str], beside: u32) -> (Arc<World<Counted>>, Arc<Counted>) {
     let store = Counted::shut();
     let lanes = LanesConfig {
         count: 1,
+        flush_beside_runs_min: beside,
         ..options().lanes
     };
     let options = EngineOptions { lanes, ..options() };
@@ -78,6 +92,58 @@ async fn what_comes_while_a_batch_is_in_flight_is_decided_and_committed_together
     for other in others {
         other.await.expect("no panic").expect("started");
     }
+}
+
+#[tokio::test]
+async fn two_batches_fly_beside_each_other_and_no_third() {
+    let (world, store) = world_with(&[ONE_STEP], 1);
+    let mut starts = Vec::new();
+    for (n, flushes) in [(0, &[1][..]), (1, &[1, 1]), (2, &[1, 1]), (3, &[1, 1])] {
+        let world = Arc::clone(&world);
+        starts.push(tokio::spawn(async move {
+            world.start("one", json!({"n": n}), None).await
+        }));
+        settle().await;
+        assert_eq!(store.counts().flushes, flushes);
+    }
+    store.let_through(3);
+    for start in starts {
+        start.await.expect("no panic").expect("started");
+    }
+    assert_eq!(store.counts().flushes, [1, 1, 2]);
+}
+
+#[tokio::test]
+async fn no_batch_flies_beside_one_of_its_family() {
+    let (world, store) = world_with(&[ITEMS], 1);
+    store.let_through(100);
+    let run = world
+        .start("items", json!({}), None)
+        .await
+        .expect("started");
+    let mut tasks = Vec::new();
+    while tasks.len() < 2 {
+        tasks.extend(world.lease("test.echo", 2).await);
+    }
+    settle().await;
+    store.hold();
+    let before = store.counts().flushes.len();
+    let mut reports = Vec::new();
+    for task in tasks {
+        let world = Arc::clone(&world);
+        reports.push(tokio::spawn(async move {
+            let input = task.input.to_value().expect("JSON");
+            world.complete(&task, input).await
+        }));
+        settle().await;
+    }
+    let flushes = store.counts().flushes.len();
+    assert_eq!(flushes, before + 1, "both count on one join");
+    store.let_through(100);
+    for report in reports {
+        report.await.expect("no panic").expect("accepted");
+    }
+    assert_eq!(world.closed(run.run()).await.0, RunStatus::Completed);
 }
 
 #[tokio::test]

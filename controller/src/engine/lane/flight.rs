@@ -1,5 +1,6 @@
 //! A batch on its way to the database, until its answer has come.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -33,6 +34,8 @@ pub(super) struct Flight {
     pub(super) commits: Arc<[Commit]>,
     /// Slots taken for its tasks.
     pub(super) hand_offs: HandOffs,
+    /// Roots of its children.
+    pub(super) families: BTreeSet<RunId>,
     /// Commands of its runs that came meanwhile.
     pub(super) held: Vec<Item>,
     answer: Pin<Box<dyn Future<Output = Flown> + Send>>,
@@ -80,6 +83,8 @@ impl Flight {
         commits: Arc<[Commit]>,
         hand_offs: HandOffs,
     ) -> Self {
+        let children = works.iter().filter(|work| work.root() != work.run);
+        let families = children.map(|work| work.root()).collect();
         let mut answer = fly(Arc::clone(store), Arc::clone(&commits)).boxed();
         // The first poll sends it: the database works while the lane decides.
         if let Some(flown) = answer.as_mut().now_or_never() {
@@ -89,6 +94,7 @@ impl Flight {
             works,
             commits,
             hand_offs,
+            families,
             held: Vec::new(),
             answer,
         }
