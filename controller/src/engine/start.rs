@@ -36,7 +36,7 @@ const SWEEP_ROWS_MAX: u32 = 256;
 /// Races that one command may lose before it is refused.
 const CONFLICTS_MAX: u8 = 20;
 /// Memory that all lanes together have for parsed payloads, beside some large ones.
-const VALUES_BYTES_MAX: usize = 16 * 1024 * 1024;
+const VALUES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Internal follow-ups that a lane keeps in memory.
 const BACKLOG_ITEMS_MAX: usize = 8_192;
 

@@ -126,18 +126,22 @@ impl Values {
     }
 }
 
-/// The memory behind a value. An object's entry costs about as much again as its key and value.
+/// The memory behind a value. An object's entries lie in nodes that have room for eleven and are half full at least.
 fn weight(value: &Value) -> usize {
-    size_of::<Value>()
-        + match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(weight).sum(),
-            Value::Object(entries) => entries
-                .iter()
-                .map(|(key, value)| 2 * (size_of::<String>() + key.len()) + weight(value))
-                .sum(),
+    let behind = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(entries) => {
+            let nodes = entries.len().div_ceil(6) * 11 * size_of::<(String, Value)>();
+            let inside = entries.iter();
+            nodes
+                + inside
+                    .map(|(key, value)| key.len() + weight(value) - size_of::<Value>())
+                    .sum::<usize>()
         }
+    };
+    size_of::<Value>() + behind
 }
 
 #[cfg(test)]
