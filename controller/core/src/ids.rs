@@ -165,6 +165,12 @@ impl PayloadId {
     pub fn derived(run: RunId, entropy: &[u8; 32], n: u32) -> Self {
         Self(derive(run, "payload", &[entropy, &n.to_be_bytes()]))
     }
+
+    /// A value that came before any run refers to it.
+    #[must_use]
+    pub fn staged(at: crate::time::Timestamp, shard: Shard, entropy: u64) -> Self {
+        Self(compose(at.as_millis(), shard, entropy))
+    }
 }
 
 impl MailId {

@@ -3,7 +3,8 @@
 //! The only crate that speaks SQL. [`PgStore`] implements the core's `Store` (commit, load, lease, due) and offers the
 //! rest by topic: [`catalog`] (namespaces, definitions, contracts), [`identity`] (who may talk to the controller),
 //! [`views`] (listings for people), [`upkeep`] (partitions and retention), [`versions`] (builds side by side),
-//! [`continuity`] (commits lost at a failover), [`bus`] (news between controllers), [`examine`] (the state of the database, for the doctor).
+//! [`continuity`] (commits lost at a failover), [`bus`] (news between controllers), [`examine`] (the state of the database, for the doctor),
+//! [`transfer`] (values that come and go in pieces).
 //!
 //! What holds everywhere:
 //! - Every unit of work is one short transaction in a task of its own ([`work`]); a caller that goes away leaves
@@ -32,6 +33,7 @@ mod pg;
 mod problem;
 mod tick;
 mod timeline;
+pub mod transfer;
 pub mod upkeep;
 pub mod versions;
 pub mod views;

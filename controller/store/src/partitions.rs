@@ -22,10 +22,15 @@ pub(crate) async fn make_for(pool: &PgPool, batch: &[Commit]) -> Result<i64, Pro
         .iter()
         .flat_map(|commit| &commit.payloads)
         .map(|payload| payload.reference.id.birth_ms());
-    let days: BTreeSet<u64> = runs
-        .chain(payloads)
-        .map(|born| born / DAY_MS * DAY_MS)
-        .collect();
+    make_days_of(pool, runs.chain(payloads)).await
+}
+
+/// Makes the days of these births.
+pub(crate) async fn make_days_of(
+    pool: &PgPool,
+    births_ms: impl Iterator<Item = u64>,
+) -> Result<i64, Problem> {
+    let days: BTreeSet<u64> = births_ms.map(|born| born / DAY_MS * DAY_MS).collect();
     let days: Vec<i64> = days
         .into_iter()
         .filter_map(|day| i64::try_from(day).ok())

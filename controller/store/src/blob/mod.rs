@@ -9,9 +9,10 @@
 //! before its row and deleted before its day's table is dropped, so that the table is the note of what is left to delete.
 //!
 //! The limit may be changed at any time: whoever [reads](read) looks where a payload of its size belongs by now, and then
-//! in the other place.
+//! in the other place. Whoever sends a blob on in pieces reads [a part](part) at a time.
 
 pub(crate) mod objects;
+pub(crate) mod part;
 pub(crate) mod read;
 pub(crate) mod write;
 

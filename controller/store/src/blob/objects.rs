@@ -9,6 +9,7 @@
 //! Whoever waits for object storage holds up others. Each call has a deadline, and after a failure everybody is refused for a moment instead of finding out for himself.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -153,6 +154,32 @@ impl Objects {
         calls.try_collect().await
     }
 
+    /// Reads a part of a blob by its name.
+    pub(crate) async fn get_part(
+        &self,
+        reference: PayloadRef,
+        name: String,
+        range: Range<u32>,
+    ) -> Result<Got, String> {
+        let path = Path::from(name);
+        let whole = reference.bytes;
+        self.call(async {
+            let range = u64::from(range.start)..u64::from(range.end);
+            let found = match self.store.get_range(&path, range).await {
+                Ok(bytes) => return Ok(Got::Bytes(bytes.into())),
+                // Nothing can be read beyond the end of what is shorter than it should be.
+                Err(error) => error,
+            };
+            match self.store.head(&path).await {
+                Ok(meta) if meta.size != u64::from(whole) => Ok(Got::Nothing),
+                Ok(_) => Err(found),
+                Err(missing @ Error::NotFound { .. }) => self.nothing_at(&path, missing).await,
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
     /// Finds the mark, once, or leaves it where no object can be yet. The inner error is the storage's.
     async fn mark(&self, pool: &PgPool, root: &str) -> Result<Result<(), String>, Problem> {
         if self.marked.load(Ordering::Relaxed) {
@@ -189,20 +216,23 @@ impl Objects {
 
     async fn look(&self, path: &Path, bytes: u32) -> Result<Got, Error> {
         let found = match self.store.get(path).await {
-            Err(missing @ Error::NotFound { .. }) => {
-                let root = path.parts().next();
-                let mark = root.map(|root| mark(root.as_ref())).unwrap_or_default();
-                return match self.store.head(&mark).await {
-                    Ok(_) => Ok(Got::Nothing),
-                    Err(_) => Err(missing),
-                };
-            }
+            Err(missing @ Error::NotFound { .. }) => return self.nothing_at(path, missing).await,
             found => found?,
         };
         if found.meta.size != u64::from(bytes) {
             return Ok(Got::Nothing);
         }
         Ok(Got::Bytes(found.bytes().await?.into()))
+    }
+
+    /// An object is missing. Where the mark is, it is lost; elsewhere, this is not the place.
+    async fn nothing_at(&self, path: &Path, missing: Error) -> Result<Got, Error> {
+        let root = path.parts().next();
+        let mark = root.map(|root| mark(root.as_ref())).unwrap_or_default();
+        match self.store.head(&mark).await {
+            Ok(_) => Ok(Got::Nothing),
+            Err(_) => Err(missing),
+        }
     }
 
     /// Deletes some of the objects of a day; true when none is left. Whether there must be, or have been, any, is `expected`:

@@ -11,6 +11,7 @@ use super::objects::{Objects, away};
 use super::{Blobs, Inline};
 use crate::column::array::{column, shard};
 use crate::problem::Problem;
+use crate::versions::FeatureLevel;
 use crate::work::Prelude;
 
 /// Bytes in one statement, unless a single blob has more.
@@ -45,6 +46,28 @@ pub(crate) async fn ahead_of(
         put(pool, portion).await?;
     }
     Ok(())
+}
+
+/// Writes one blob that no commit refers to yet. While a build may be here that knows of no blobs, it stays out of object
+/// storage: such a build drops days without their objects.
+pub(crate) async fn by_itself(
+    pool: &PgPool,
+    blobs: &Blobs,
+    level: FeatureLevel,
+    new: &NewPayload,
+) -> Result<(), Problem> {
+    let mut object = None;
+    if let Some(objects) = blobs
+        .objects
+        .as_ref()
+        .filter(|_| level >= FeatureLevel::BLOBS)
+    {
+        let put = objects.put(pool, &[new]).await?.remove(&new.reference.id);
+        object = put
+            .transpose()
+            .map_err(|problem| away(Vec::new(), &problem))?;
+    }
+    put(pool, &[Placed { new, object }]).await
 }
 
 /// A blob, and where in object storage it is by now.

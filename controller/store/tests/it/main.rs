@@ -27,5 +27,6 @@ mod states;
 mod tasks;
 mod tick;
 mod timelines;
+mod transfer;
 mod upkeep;
 mod versions;

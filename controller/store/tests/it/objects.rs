@@ -20,10 +20,10 @@ use crate::sample::{NAMESPACE, blob, next, payload, payload_of, run, start};
 const INSTALLATION: &str = "01testinstallation";
 
 /// A database with a folder beside it.
-struct Site {
-    database: Database,
-    folder: TempDir,
-    store: PgStore,
+pub(crate) struct Site {
+    pub(crate) database: Database,
+    pub(crate) folder: TempDir,
+    pub(crate) store: PgStore,
 }
 
 fn in_bucket(database: &Database, bucket: &Bucket) -> StoreOptions {
@@ -41,7 +41,7 @@ fn in_bucket(database: &Database, bucket: &Bucket) -> StoreOptions {
     options
 }
 
-fn in_folder(database: &Database, folder: &Path) -> StoreOptions {
+pub(crate) fn in_folder(database: &Database, folder: &Path) -> StoreOptions {
     StoreOptions {
         blobs: BlobOptions {
             objects: Some(ObjectOptions {
@@ -70,7 +70,7 @@ async fn founded() -> Database {
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = founded().await;
         let folder = tempfile::tempdir().unwrap();
         let store = PgStore::connect(&in_folder(&database, folder.path()))
