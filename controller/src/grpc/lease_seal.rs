@@ -2,40 +2,29 @@
 //! holder against the task's row anyway; the seal covers the rest of the token, such as the time of the grant, which
 //! goes into the timeline.
 
-use aws_lc_rs::{constant_time, hmac};
-
+use super::seal::Seal;
 use crate::engine::token::{InvalidToken, LeaseToken};
 
 /// First byte of every sealed token. Bare tokens began with 1.
 const SEAL_VERSION: u8 = 2;
-const TAG_BYTES: usize = 16;
 /// Apart from what else the installation's key authenticates.
 const PURPOSE: &[u8] = b"fulcrum lease token v2\0";
 
 /// Seals and opens lease tokens. All controllers of an installation have the same.
 #[derive(Clone)]
-pub struct LeaseSeal {
-    key: hmac::Key,
-}
+pub struct LeaseSeal(Seal);
 
 impl LeaseSeal {
     /// From the key kept with the installation.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
-        }
+        Self(Seal::new(key, SEAL_VERSION, PURPOSE))
     }
 
     /// The bytes for the worker.
     #[must_use]
     pub fn close(&self, token: &LeaseToken) -> Vec<u8> {
-        let body = token.encode();
-        let mut sealed = Vec::with_capacity(1 + TAG_BYTES + body.len());
-        sealed.push(SEAL_VERSION);
-        sealed.extend(self.tag(&body));
-        sealed.extend(body);
-        sealed
+        self.0.close(&token.encode())
     }
 
     /// Reads a token back.
@@ -43,23 +32,7 @@ impl LeaseSeal {
     /// # Errors
     /// When this installation did not make these bytes.
     pub fn open(&self, bytes: &[u8]) -> Result<LeaseToken, InvalidToken> {
-        let (version, rest) = bytes.split_first().ok_or(InvalidToken)?;
-        let (tag, body) = rest.split_at_checked(TAG_BYTES).ok_or(InvalidToken)?;
-        if *version != SEAL_VERSION {
-            return Err(InvalidToken);
-        }
-        constant_time::verify_slices_are_equal(tag, &self.tag(body)).map_err(|_| InvalidToken)?;
-        LeaseToken::decode(body)
-    }
-
-    fn tag(&self, body: &[u8]) -> [u8; TAG_BYTES] {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(PURPOSE);
-        context.update(body);
-        let tag = context.sign();
-        *tag.as_ref()
-            .first_chunk()
-            .expect("HMAC-SHA-256 has 32 bytes")
+        LeaseToken::decode(self.0.open(bytes).ok_or(InvalidToken)?)
     }
 }
 
@@ -104,7 +77,7 @@ mod tests {
             granted_at: Timestamp(6),
             ..token()
         };
-        let mut forged = sealed[..=TAG_BYTES].to_vec();
+        let mut forged = sealed[..17].to_vec();
         forged.extend(moved.encode());
         assert_eq!(seal.open(&forged), Err(InvalidToken));
         assert_eq!(seal.open(&moved.encode()), Err(InvalidToken), "unsealed");

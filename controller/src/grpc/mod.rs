@@ -19,6 +19,7 @@ pub mod page;
 pub mod registration;
 pub mod reviews;
 pub mod runs;
+mod seal;
 pub mod services;
 pub mod timelines;
 pub mod worker;
