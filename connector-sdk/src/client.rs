@@ -7,6 +7,7 @@ use fulcrum_proto::{
         namespace_service_client::NamespaceServiceClient,
         worker_admin_service_client::WorkerAdminServiceClient,
     },
+    payload::v1::payload_service_client::PayloadServiceClient,
     review::v1::review_service_client::ReviewServiceClient,
     worker::v1::worker_service_client::WorkerServiceClient,
     workflow::v1::{
@@ -38,6 +39,8 @@ clients! {
     runs: RunServiceClient;
     /// Timelines.
     timelines: TimelineServiceClient;
+    /// Values in pieces; [`transfer`](crate::transfer) makes these calls.
+    payloads: PayloadServiceClient;
     /// The inbox.
     reviews: ReviewServiceClient;
     /// Namespaces.

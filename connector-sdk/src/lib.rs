@@ -10,7 +10,7 @@
 //! the end. What a capability sees is its [`Context`], with a journal for work that must not be done twice and for
 //! waits that hold no slot.
 //!
-//! Operators' programs use [`channel`] and [`client`] alone.
+//! Operators' programs use [`channel`] and [`client`] alone, and [`transfer`] for large values.
 //!
 //! No call here installs a process-wide crypto provider; all TLS is aws-lc-rs by explicit choice.
 
@@ -35,6 +35,7 @@ pub mod shutdown;
 pub mod telemetry;
 mod tls;
 pub mod trace;
+pub mod transfer;
 mod wire;
 mod worker;
 

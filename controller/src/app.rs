@@ -16,6 +16,7 @@ use crate::entropy::Entropy;
 use crate::foundation::{Foundation, FoundationError};
 use crate::grpc::lease_seal::LeaseSeal;
 use crate::grpc::page::PageKey;
+use crate::grpc::payloads::seal::HandleSeal;
 use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
 use crate::http::{Health, Readiness, probes};
@@ -170,6 +171,8 @@ impl Controller {
             clock: Arc::clone(&clock),
             page_key: Arc::new(PageKey::new(&paging_key)),
             lease_seal: LeaseSeal::new(&paging_key),
+            handle_seal: HandleSeal::new(&paging_key),
+            tasks: tasks.clone(),
             endpoints: endpoints.clone(),
             server: config.server.clone(),
             limits: config.limits,

@@ -5,6 +5,7 @@
 //! on. Durations and times are `google.protobuf` types; ids are TypeIDs; a refused call carries one of
 //! [`common::v1::ErrorReason`], which [`reason`] turns into the string of `google.rpc.ErrorInfo` and back.
 
+pub mod handle;
 pub mod reason;
 
 /// What every audience shares: payloads, failures, contracts, error reasons.
@@ -20,6 +21,14 @@ pub mod worker {
     /// Version 1.
     pub mod v1 {
         tonic::include_proto!("fulcrum.worker.v1");
+    }
+}
+
+/// What everybody speaks about values in pieces: uploads and reads.
+pub mod payload {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("fulcrum.payload.v1");
     }
 }
 

@@ -13,7 +13,9 @@ use super::{
     desk::{Desk, Poll},
     registering::Registration,
 };
-use crate::{backoff::Backoff, channel::Channel, refusal::Refusal, wire};
+use crate::{
+    backoff::Backoff, channel::Channel, refusal::Refusal, transfer::WHOLE_BYTES_MAX, wire,
+};
 
 /// How much longer than its wait a call may take.
 const ANSWER_SLACK: Duration = Duration::from_secs(10);
@@ -62,6 +64,7 @@ async fn ask(
             slots,
             wait: Some(wire::duration(wait)),
             call_id: call_id.to_owned(),
+            whole_bytes_max: WHOLE_BYTES_MAX as u64,
         };
         let answer = client
             .lease_tasks(timed(request, wait + ANSWER_SLACK))
@@ -98,6 +101,7 @@ async fn recover(mut client: WorkerServiceClient<Channel>, call_id: String) -> V
         slots: 0,
         wait: None,
         call_id,
+        whole_bytes_max: WHOLE_BYTES_MAX as u64,
     };
     let call = client.lease_tasks(timed(request, RECOVERY_TIMEOUT));
     match tokio::time::timeout(RECOVERY_TIMEOUT, call).await {

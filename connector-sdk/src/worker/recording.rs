@@ -21,6 +21,7 @@ use crate::{
     code,
     journal::{operation::Entry, recorder::Recorder},
     refusal::Refusal,
+    transfer::Transfer,
     wire,
 };
 
@@ -28,6 +29,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) struct LeaseRecorder {
     pub(super) client: WorkerServiceClient<Channel>,
+    pub(super) transfer: Transfer,
+    pub(super) namespace: String,
     pub(super) lease: Bytes,
     pub(super) payload_bytes_max: usize,
     /// Stops the task when its lease turns out to be lost.
@@ -38,10 +41,12 @@ pub(super) struct LeaseRecorder {
 impl Recorder for LeaseRecorder {
     async fn record(&self, entry: Entry) -> Result<(), Failure> {
         let name = entry.name.clone();
-        let entry = wire::entry(entry);
-        if let Some(Completed::Output(output)) = &entry.outcome {
+        let mut entry = wire::entry(entry);
+        if let Some(Completed::Output(output)) = &mut entry.outcome {
             let what = format!("the result of step {name:?}");
             fit(&what, output, self.payload_bytes_max)?;
+            let lighter = self.transfer.lighten(&self.namespace, output.clone()).await;
+            *output = lighter.map_err(|error| refused(&name, None, &error.to_string()))?;
         }
         let request = AppendJournalRequest {
             lease: self.lease.clone(),

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Failure, FailureClass, Sent, backoff::Backoff, channel::Channel, code, lease::LeaseToken,
-    refusal::Refusal, wire,
+    refusal::Refusal, transfer::WHOLE_BYTES_MAX, wire,
 };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -115,6 +115,7 @@ async fn hand_in(
     let request = ReportTasksRequest {
         next_slots: desk.next_slots(batch.len()),
         reports: batch.iter().map(|waiting| waiting.report.clone()).collect(),
+        whole_bytes_max: WHOLE_BYTES_MAX as u64,
     };
     let answer = client.report_tasks(timed(request, ANSWER_TIMEOUT)).await;
     let answer = answer.map(tonic::Response::into_inner);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
+    carrying::{self, Fetched},
     desk::Job,
     fitting::{fit, fit_parked},
     recording::LeaseRecorder,
@@ -31,7 +32,9 @@ use crate::{
     clock, code,
     context::Grant,
     journal::{operation::Operation, state::Journal},
-    trace, wire,
+    trace,
+    transfer::Transfer,
+    wire,
 };
 
 /// How long cancelled work may wind up before it is dropped.
@@ -40,6 +43,7 @@ const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// What all tasks of a worker share.
 pub(super) struct Bench {
     pub(super) client: WorkerServiceClient<Channel>,
+    pub(super) transfer: Transfer,
     pub(super) payload_bytes_max: usize,
     /// Trips when the drain's time is up and all work is to be dropped and reported.
     pub(super) give_up: CancellationToken,
@@ -70,13 +74,16 @@ pub(super) async fn run(
     );
     trace::join(&span, &task.traceparent, &task.tracestate, task.attempt);
     let stop = job.stop.clone();
-    let work = work(&bench, capability, job).instrument(span);
-    let ending = tokio::select! {
+    let work = async {
+        let ending = work(&bench, capability, job).await;
+        let outcome = outcome(ending, bench.payload_bytes_max);
+        carrying::lightened(&bench, &task.namespace, outcome).await
+    };
+    let outcome = tokio::select! {
         biased;
         () = stop.cancelled() => return None,
-        ending = work => ending,
+        outcome = work.instrument(span) => outcome,
     };
-    let outcome = outcome(ending, bench.payload_bytes_max);
     Some(report(task.lease.clone(), outcome, started_at))
 }
 
@@ -89,11 +96,20 @@ async fn work(bench: &Bench, capability: Option<Arc<dyn Capability>>, job: Job) 
         )
         .sent(Sent::No)));
     };
-    let (ctx, input) = match unpack(bench, &job) {
+    let contract = capability.contract();
+    let time_left = job.task.time_left.map(wire::std_duration);
+    let close_by = time_left.and_then(|left| Instant::now().checked_add(left));
+    let fetched = tokio::select! {
+        biased;
+        fetched = carrying::fetched(bench, &job.task) => fetched,
+        () = deadline(close_by) => Err(before(code::START_TO_CLOSE_TIMEOUT)),
+        () = job.cancel.cancelled() => Err(before(code::CANCELLED)),
+        () = bench.give_up.cancelled() => Err(before(code::WORKER_STOPPED)),
+    };
+    let (ctx, input) = match fetched.and_then(|fetched| unpack(bench, &job, fetched, close_by)) {
         Ok(unpacked) => unpacked,
         Err(failure) => return Ending::Done(Err(failure)),
     };
-    let contract = capability.contract();
     let call = AssertUnwindSafe(capability.call(&ctx, input)).catch_unwind();
     let ending = tokio::select! {
         biased;
@@ -124,16 +140,16 @@ async fn work(bench: &Bench, capability: Option<Arc<dyn Capability>>, job: Job) 
     ending
 }
 
-fn unpack(bench: &Bench, job: &Job) -> Result<(Context, Value), Failure> {
+fn unpack(
+    bench: &Bench,
+    job: &Job,
+    fetched: Fetched,
+    deadline: Option<Instant>,
+) -> Result<(Context, Value), Failure> {
     let task: &Task = &job.task;
-    let input = wire::value(task.input.clone())?;
-    let entries: Vec<_> = task
-        .journal
-        .iter()
-        .cloned()
-        .map(wire::entry_from_wire)
-        .collect::<Result<_, _>>()?;
-    let time_left = task.time_left.map(wire::std_duration);
+    let input = wire::value(fetched.input)?;
+    let entries = fetched.journal.into_iter().map(wire::entry_from_wire);
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
     let grant = Grant {
         namespace: task.namespace.clone(),
         run_id: task.run_id.clone(),
@@ -141,10 +157,12 @@ fn unpack(bench: &Bench, job: &Job) -> Result<(Context, Value), Failure> {
         capability: task.capability.clone(),
         attempt: task.attempt,
         effect_key: task.effect_key.clone(),
-        deadline: time_left.and_then(|left| Instant::now().checked_add(left)),
+        deadline,
     };
     let recorder = LeaseRecorder {
         client: bench.client.clone(),
+        transfer: bench.transfer.clone(),
+        namespace: task.namespace.clone(),
         lease: task.lease.clone(),
         payload_bytes_max: bench.payload_bytes_max,
         stop: job.stop.clone(),
@@ -180,6 +198,11 @@ async fn deadline(deadline: Option<Instant>) {
 async fn after(token: &CancellationToken, grace: Duration) {
     token.cancelled().await;
     tokio::time::sleep(grace).await;
+}
+
+/// A call that was not begun: its values had not all come.
+fn before(code: &str) -> Failure {
+    Failure::transient(code, "the task's values had not all come").sent(Sent::No)
 }
 
 /// A call that was dropped midway. Where doing it twice is harmless, it may simply be done again; otherwise

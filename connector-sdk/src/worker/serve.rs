@@ -21,7 +21,9 @@ use crate::{
     identity::{CertificateLife, Identity, IdentityDir, IdentityError},
     lease::Settings,
     refusal::Refusal,
-    tls, wire,
+    tls,
+    transfer::{Patience, Transfer},
+    wire,
 };
 
 const SLOTS_DEFAULT: u32 = 16;
@@ -144,7 +146,9 @@ impl Worker {
         let config = tls::mutual_config(&identity).map_err(ConnectError::from)?;
         let tls = tls::Current::new(config);
         let route = channel::route_lazy(&endpoints, tls.clone());
-        let mut client = client::worker(channel::traced(route));
+        let channel = channel::traced(route);
+        let transfer = Transfer::new(channel.clone(), Patience::Endless);
+        let mut client = client::worker(channel);
 
         let registry = registry(&self.capabilities)?;
         let registration = Arc::new(Registration {
@@ -176,6 +180,7 @@ impl Worker {
         let shift = Shift {
             desk,
             client,
+            transfer,
             registry,
             registration,
             terms,

@@ -14,7 +14,7 @@ use super::{
     running::{self, Bench},
     serve::WorkerError,
 };
-use crate::{Capability, channel::Channel};
+use crate::{Capability, channel::Channel, transfer::Transfer};
 
 /// How long, after a drain's time is up, dropped work may take to be reported.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ pub(super) type Registry = HashMap<String, Arc<dyn Capability>>;
 pub(super) struct Shift {
     pub(super) desk: Arc<Desk>,
     pub(super) client: WorkerServiceClient<Channel>,
+    pub(super) transfer: Transfer,
     pub(super) registry: Registry,
     pub(super) registration: Arc<Registration>,
     pub(super) terms: Terms,
@@ -43,6 +44,7 @@ impl Shift {
         let give_up = CancellationToken::new();
         let bench = Arc::new(Bench {
             client: self.client.clone(),
+            transfer: self.transfer.clone(),
             payload_bytes_max: self.terms.payload_bytes_max,
             give_up: give_up.clone(),
         });

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use fulcrum_proto::worker::v1::{
-    Task, enrolment_service_server::EnrolmentServiceServer,
-    worker_service_server::WorkerServiceServer,
+use fulcrum_proto::{
+    payload::v1::payload_service_server::PayloadServiceServer,
+    worker::v1::{
+        Task, enrolment_service_server::EnrolmentServiceServer,
+        worker_service_server::WorkerServiceServer,
+    },
 };
 use fulcrum_sdk::{Enrolment, IdentityDir, Worker, WorkerError, enrol};
 use futures_util::future;
@@ -186,8 +189,10 @@ async fn serve(shared: Arc<Shared>, enrolment: Arc<Door>, doors: Vec<Arc<Door>>)
     let working = doors.into_iter().map(|door| {
         let tls = shared.authority.mutual_tls();
         let service = WorkerServiceServer::from_arc(Arc::clone(&shared));
+        let values = PayloadServiceServer::from_arc(Arc::clone(&shared));
         Server::builder()
             .add_service(InterceptedService::new(service, guard(&door)))
+            .add_service(values)
             .serve_with_incoming(incoming(door, tls))
     });
     let (enrolled, worked) = future::join(enrolling, future::join_all(working)).await;

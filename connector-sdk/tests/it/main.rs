@@ -1,12 +1,13 @@
 //! The SDK against a real gRPC server over mutual TLS on loopback.
 //!
 //! [`controller`] is a small controller without storage: its [`service`] enrols, hands out the tasks a test gives it,
-//! and remembers what it was told. It runs on a runtime of its own, as the real one runs in a process of its own.
+//! and remembers what it was told; [`values`] takes and gives values in pieces. It runs on a runtime of its own, as the real one runs in a process of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod authority;
 mod capabilities;
+mod carrying;
 mod controller;
 mod enrolling;
 mod holding;
@@ -17,4 +18,5 @@ mod reaching;
 mod refusing;
 mod reporting;
 mod service;
+mod values;
 mod working;

@@ -60,6 +60,16 @@ pub(crate) struct State {
     pub(crate) forgot_worker: bool,
     /// How old certificates are at birth.
     pub(crate) certificate_age: Duration,
+    /// Values in pieces, by their handles.
+    pub(crate) values: HashMap<Vec<u8>, Vec<u8>>,
+    /// So many uploads break off before one succeeds.
+    pub(crate) upload_failures: usize,
+    /// So many reads break off after a piece.
+    pub(crate) read_failures: usize,
+    /// Where reads began.
+    pub(crate) reads_from: Vec<u64>,
+    /// The controller is older than uploads.
+    pub(crate) knows_no_uploads: bool,
 }
 
 impl State {
@@ -92,7 +102,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
 }
 
-fn status(code: Code, reason: ErrorReason) -> Status {
+pub(crate) fn status(code: Code, reason: ErrorReason) -> Status {
     let details = ErrorDetails::with_error_info(reason.name(), ERROR_DOMAIN, HashMap::new());
     Status::with_error_details(code, reason.name(), details)
 }

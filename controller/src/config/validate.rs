@@ -4,6 +4,11 @@ use std::fmt;
 
 use super::parts::Config;
 
+/// The largest payload that may be asked for.
+const PAYLOAD_BYTES_MAX: u32 = 64 << 20;
+/// Payloads of this size arrive whole, too: from those who know no other way.
+const PAYLOAD_BYTES_WHOLE: u32 = 4 << 20;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -72,6 +77,11 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         ),
         ("server.unary_calls_max", server.unary_calls_max),
         ("server.waiting_calls_max", server.waiting_calls_max),
+        ("server.payload_streams_max", server.payload_streams_max),
+        (
+            "server.payload_streams_per_identity_max",
+            server.payload_streams_per_identity_max,
+        ),
         ("limits.payload_bytes_max", limits.payload_bytes_max),
         ("limits.page_rows_max", limits.page_rows_max),
         ("limits.lease_batch_max", limits.lease_batch_max),
@@ -108,6 +118,12 @@ pub fn validate(config: &Config) -> Vec<Problem> {
             1_000,
         ),
         ("server.long_poll_max_ms", server.long_poll_max_ms, 1_000),
+        ("server.payload_idle_ms", server.payload_idle_ms, 100),
+        (
+            "server.payload_upload_max_ms",
+            server.payload_upload_max_ms,
+            1_000,
+        ),
         ("lease.heartbeat_ms", lease.heartbeat_ms, 100),
         (
             "identity.certificate_life_s",
@@ -173,15 +189,28 @@ pub fn validate(config: &Config) -> Vec<Problem> {
             loops.tick_ms
         ),
     );
+    let payload = limits.payload_bytes_max;
     require(
-        server.message_in_bytes_max >= limits.payload_bytes_max.saturating_add(64 * 1024),
-        "server.message_in_bytes_max",
-        "must exceed limits.payload_bytes_max by at least 64 KiB, or payloads of the allowed size cannot arrive".to_owned(),
+        payload <= PAYLOAD_BYTES_MAX,
+        "limits.payload_bytes_max",
+        format!("is {payload}; must be at most {PAYLOAD_BYTES_MAX}"),
     );
     require(
-        server.message_out_bytes_max >= (8 << 20).max(limits.payload_bytes_max.saturating_mul(2)),
+        server.message_in_bytes_max >= payload.min(PAYLOAD_BYTES_WHOLE).saturating_add(64 * 1024),
+        "server.message_in_bytes_max",
+        "must exceed limits.payload_bytes_max, or 4 MiB if that is larger, by at least 64 KiB, or such payloads cannot arrive whole".to_owned(),
+    );
+    require(
+        server.message_out_bytes_max >= 8 << 20,
         "server.message_out_bytes_max",
-        "must be at least 8 MiB and twice limits.payload_bytes_max, or a task cannot be handed to a worker together with what it recorded".to_owned(),
+        "must be at least 8 MiB, or a task cannot be handed to a worker together with what it recorded".to_owned(),
+    );
+    require(
+        server.payload_stream_bytes_max >= payload,
+        "server.payload_stream_bytes_max",
+        format!(
+            "must be at least limits.payload_bytes_max ({payload}), or such payloads cannot be uploaded"
+        ),
     );
     let pools = fulcrum_store::PoolSizes {
         control: database.control_connections_max,

@@ -9,6 +9,7 @@ use fulcrum_core::ids::{PayloadId, RunId};
 use fulcrum_core::payload::{Payload, PayloadRef};
 use fulcrum_core::run::JournalEntry;
 use fulcrum_core::store::{Folded, GrantedTask, Store, StoreError};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dispatch::poll::Parcel;
@@ -22,7 +23,7 @@ pub struct Delivery {
     /// The grant.
     pub task: GrantedTask,
     /// The input.
-    pub input: Payload,
+    pub input: Handed,
     /// Stable over attempts.
     pub effect_key: String,
     /// Closed operations of the task's journal.
@@ -37,7 +38,65 @@ pub struct ClosedOperation {
     /// Digest of its input as the worker computed it.
     pub input_digest: [u8; 32],
     /// How it ended. No payload means null.
-    pub result: Result<Option<Payload>, Failure>,
+    pub result: Result<Option<Handed>, Failure>,
+}
+
+/// A value on its way to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handed {
+    /// In the answer.
+    Whole(Payload),
+    /// To be read by itself: it is too large for the answer.
+    Apart(PayloadRef),
+}
+
+impl Handed {
+    /// The value, if it is in the answer.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Payload> {
+        match self {
+            Handed::Whole(payload) => Some(payload),
+            Handed::Apart(_) => None,
+        }
+    }
+
+    /// As JSON, if it is in the answer.
+    #[must_use]
+    pub fn value(&self) -> Option<Value> {
+        self.whole().and_then(|payload| payload.to_value().ok())
+    }
+}
+
+/// What an answer has room for.
+#[derive(Debug, Clone, Copy)]
+pub struct Carriage {
+    /// Bytes in all.
+    pub answer_bytes_max: u64,
+    /// Bytes of one value; what is larger is read by itself. `None`: the worker cannot.
+    pub whole_bytes_max: Option<u32>,
+}
+
+/// Where a task fits into no answer as it is, what is larger than this is read by itself, too.
+const WHOLE_BYTES_MIN: u32 = 4 * 1024;
+
+impl Carriage {
+    /// The largest value of this task that is in the answer, and the bytes that it then takes.
+    fn of(self, task: &GrantedTask, entries: &[JournalEntry]) -> (u32, u64) {
+        let whole = self.whole_bytes_max.unwrap_or(u32::MAX);
+        let bytes = room::bytes(task, entries, whole);
+        if bytes <= self.answer_bytes_max || self.whole_bytes_max.is_none() {
+            return (whole, bytes);
+        }
+        let less = whole.min(WHOLE_BYTES_MIN);
+        (less, room::bytes(task, entries, less))
+    }
+}
+
+/// A grant that the answer has room for.
+struct Open {
+    parcel: Parcel,
+    entries: Vec<JournalEntry>,
+    whole_bytes_max: u32,
 }
 
 /// Grants with what they need, and those that this answer does not carry.
@@ -150,20 +209,20 @@ impl Spoiled {
     }
 }
 
-/// Loads what the grants refer to, in a query for all of them, as far as an answer of `answer_bytes_max` has room. Only a
+/// Loads what the grants refer to, in a query for all of them, as far as the answer has room. Only a
 /// task that was granted before can have a journal, so first grants cost no look at the run. The error is the
 /// database's; one task's trouble is in its place in the answer.
 pub async fn deliveries<S: Store>(
     store: &S,
     granted: Vec<Parcel>,
-    answer_bytes_max: u64,
+    carriage: Carriage,
 ) -> Result<Deliveries, StoreError> {
     let mut deliveries = Deliveries::default();
     if granted.is_empty() {
         return Ok(deliveries);
     }
     let runs = runs_with_journals(store, &granted).await?;
-    let mut room = Room::of(answer_bytes_max);
+    let mut room = Room::of(carriage.answer_bytes_max);
     let mut open = Vec::with_capacity(granted.len());
     for parcel in granted {
         let entries = match journal(&runs, &parcel.task) {
@@ -176,22 +235,27 @@ pub async fn deliveries<S: Store>(
                 continue;
             }
         };
-        let bytes = room::bytes(&parcel.task, &entries);
+        let (whole_bytes_max, bytes) = carriage.of(&parcel.task, &entries);
         match room.take(bytes) {
-            Fit::Now => open.push((parcel, entries)),
+            Fit::Now => open.push(Open {
+                parcel,
+                entries,
+                whole_bytes_max,
+            }),
             Fit::Later => deliveries.left_over.push(parcel.task),
             Fit::Never => deliveries.spoiled.push(Spoiled {
                 task: parcel.task,
                 error: Undeliverable::TooLarge {
                     bytes,
-                    max: answer_bytes_max,
+                    max: carriage.answer_bytes_max,
                 },
             }),
         }
     }
     let payloads = payloads(store, &wanted(&open)).await?;
-    for (Parcel { task, input }, entries) in open {
-        match assemble(&payloads, &task, input, entries) {
+    for one in open {
+        let task = one.parcel.task.clone();
+        match assemble(&payloads, one) {
             Ok((input, journal)) => deliveries.ready.push(Delivery {
                 effect_key: effect_key(task.namespace, task.run, &task.step, "call"),
                 input,
@@ -236,12 +300,11 @@ fn journal(runs: &Runs, task: &GrantedTask) -> Result<Vec<JournalEntry>, StoreEr
 }
 
 /// What has to be read: inputs that are not at hand, and what journals hold.
-fn wanted(open: &[(Parcel, Vec<JournalEntry>)]) -> Vec<PayloadRef> {
-    let of_task = |(parcel, entries): &'_ (Parcel, Vec<JournalEntry>)| {
-        let input = parcel.input.is_none().then_some(parcel.task.input);
-        input
-            .into_iter()
-            .chain(outputs(entries))
+fn wanted(open: &[Open]) -> Vec<PayloadRef> {
+    let of_task = |one: &'_ Open| {
+        let input = one.parcel.input.is_none().then_some(one.parcel.task.input);
+        let all = input.into_iter().chain(outputs(&one.entries));
+        all.filter(|reference| reference.bytes <= one.whole_bytes_max)
             .collect::<Vec<_>>()
     };
     let mut wanted: Vec<PayloadRef> = open.iter().flat_map(of_task).collect();
@@ -288,18 +351,18 @@ async fn payloads<S: Store>(store: &S, wanted: &[PayloadRef]) -> Result<Payloads
     }
 }
 
-fn assemble(
-    payloads: &Payloads,
-    task: &GrantedTask,
-    input: Option<Payload>,
-    entries: Vec<JournalEntry>,
-) -> Result<(Payload, Vec<ClosedOperation>), StoreError> {
-    let find = |reference: PayloadRef| match payloads.get(&reference.id) {
-        Some(payload) => payload.clone(),
-        None => Err(missing(reference)),
+fn assemble(payloads: &Payloads, open: Open) -> Result<(Handed, Vec<ClosedOperation>), StoreError> {
+    let find = |reference: PayloadRef| {
+        if reference.bytes > open.whole_bytes_max {
+            return Ok(Handed::Apart(reference));
+        }
+        match payloads.get(&reference.id) {
+            Some(payload) => payload.clone().map(Handed::Whole),
+            None => Err(missing(reference)),
+        }
     };
-    let mut journal = Vec::with_capacity(entries.len());
-    for entry in entries {
+    let mut journal = Vec::with_capacity(open.entries.len());
+    for entry in open.entries {
         let result = match entry.result {
             Ok(reference) => Ok(reference.map(find).transpose()?),
             Err(failure) => Err(failure),
@@ -310,9 +373,10 @@ fn assemble(
             result,
         });
     }
-    let input = match input {
-        Some(input) => input,
-        None => find(task.input)?,
+    let reference = open.parcel.task.input;
+    let input = match open.parcel.input {
+        Some(input) if reference.bytes <= open.whole_bytes_max => Handed::Whole(input),
+        Some(_) | None => find(reference)?,
     };
     Ok((input, journal))
 }

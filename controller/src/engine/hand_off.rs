@@ -12,6 +12,9 @@ use super::dispatch::hall::Hall;
 use super::dispatch::poll::Parcel;
 use crate::entropy::Entropy;
 
+/// A larger input is not kept for its worker, who mostly reads it by itself.
+const AT_HAND_BYTES_MAX: u32 = 1 << 20;
+
 /// Slots taken for the new tasks of a batch. What is not used goes back when this is dropped, however that happens.
 #[derive(Debug)]
 pub(super) struct HandOffs {
@@ -71,7 +74,7 @@ impl HandOffs {
             let first = task.lease.seq == 1;
             let input = payloads
                 .get(&task.input.id)
-                .filter(|_| first)
+                .filter(|_| first && task.input.bytes <= AT_HAND_BYTES_MAX)
                 .map(|payload| (*payload).clone());
             parcels.push(Parcel { task, input });
         }

@@ -12,6 +12,9 @@ const TASK_BYTES: u64 = 1_024;
 /// An entry of a journal without its name and outcome: digest and framing; generously.
 const ENTRY_BYTES: u64 = 96;
 
+/// What stands for a value that is not in the answer; generously.
+const HANDLE_BYTES: u64 = 512;
+
 /// What is left of an answer.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -54,22 +57,26 @@ impl Room {
     }
 }
 
-/// Bytes of a task in an answer, with its journal; a little more than they will be.
-pub(super) fn bytes(task: &GrantedTask, journal: &[JournalEntry]) -> u64 {
+/// Bytes of a task in an answer, with its journal; a little more than they will be. Values of more than `whole_bytes_max`
+/// are not in it.
+pub(super) fn bytes(task: &GrantedTask, journal: &[JournalEntry], whole_bytes_max: u32) -> u64 {
+    let payload = |reference: &PayloadRef| {
+        if reference.bytes > whole_bytes_max {
+            HANDLE_BYTES
+        } else {
+            u64::from(reference.bytes)
+        }
+    };
     // The step stands in the task and in its lease token.
     let names = 2 * task.step.to_string().len() + task.capability.len();
     let entries = journal.iter().map(|entry| {
         let outcome = match &entry.result {
-            Ok(output) => output.as_ref().map_or(0, payload),
+            Ok(output) => output.as_ref().map_or(0, &payload),
             Err(failure) => length(failure.code.len() + failure.message.len()),
         };
         ENTRY_BYTES + length(entry.name.len()) + outcome
     });
     TASK_BYTES + length(names) + payload(&task.input) + entries.sum::<u64>()
-}
-
-fn payload(reference: &PayloadRef) -> u64 {
-    u64::from(reference.bytes)
 }
 
 fn length(bytes: usize) -> u64 {

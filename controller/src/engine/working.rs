@@ -12,7 +12,7 @@ use fulcrum_core::time::Millis;
 use tokio::time::Instant;
 
 use super::catalog::Source;
-use super::delivery::{Delivery, deliveries};
+use super::delivery::{Carriage, Delivery, deliveries};
 use super::dispatch::hall::Turned;
 use super::dispatch::poll::{Parcel, Wish};
 use super::dispatch::seat::{ReportSeat, Seat};
@@ -41,6 +41,8 @@ pub struct LeaseCall {
     pub wait: Duration,
     /// Names the call, so that it can be repeated; empty if it cannot.
     pub call_id: String,
+    /// The largest value in the answer; `None` if the worker can read none by itself.
+    pub whole_bytes_max: Option<u32>,
 }
 
 impl LeaseCall {
@@ -60,11 +62,12 @@ impl<S: Store, C: Source> Engine<S, C> {
     /// Parks a lease call and answers with granted tasks, or with none when `wait` is over. A call repeated under the
     /// same `call_id` gets the same grants again; with no slots it asks for nothing else.
     pub async fn lease(&self, call: LeaseCall) -> Result<Vec<Delivery>, EngineError> {
+        let whole_bytes_max = call.whole_bytes_max;
         if let Some(granted) = self
             .hall
             .repeated(call.worker, &call.call_id, self.clock.now())
         {
-            return self.delivered(granted).await;
+            return self.delivered(granted, whole_bytes_max).await;
         }
         if call.slots == 0 || call.capabilities.is_empty() {
             return Ok(Vec::new());
@@ -75,7 +78,7 @@ impl<S: Store, C: Source> Engine<S, C> {
             Turned::Full => LaneError::Overloaded,
             Turned::Closed => LaneError::Draining,
         })?;
-        self.delivered(seat.answered().await).await
+        self.delivered(seat.answered().await, whole_bytes_max).await
     }
 
     /// A seat for the slots that a call's reports free, to be taken before they are handed in. `None` if there is no
@@ -97,10 +100,15 @@ impl<S: Store, C: Source> Engine<S, C> {
     }
 
     /// The next tasks for a call whose reports are in: what it got before, if it is repeated, and what is new.
-    pub async fn next_tasks(&self, seat: ReportSeat, again: Option<Vec<Parcel>>) -> Vec<Delivery> {
+    pub async fn next_tasks(
+        &self,
+        seat: ReportSeat,
+        again: Option<Vec<Parcel>>,
+        whole_bytes_max: Option<u32>,
+    ) -> Vec<Delivery> {
         let mut granted = again.unwrap_or_default();
         granted.extend(seat.leave());
-        match self.delivered(granted).await {
+        match self.delivered(granted, whole_bytes_max).await {
             Ok(deliveries) => deliveries,
             Err(error) => {
                 // The reports are in and must be answered; these leases run out.
@@ -112,8 +120,16 @@ impl<S: Store, C: Source> Engine<S, C> {
 
     /// Grants ready for the wire. One that cannot be delivered fails its own step, or waits for its lease to run out; what
     /// the answer has no room for is offered again.
-    async fn delivered(&self, granted: Vec<Parcel>) -> Result<Vec<Delivery>, EngineError> {
-        let deliveries = deliveries(self.store.as_ref(), granted, self.answer_bytes_max).await?;
+    async fn delivered(
+        &self,
+        granted: Vec<Parcel>,
+        whole_bytes_max: Option<u32>,
+    ) -> Result<Vec<Delivery>, EngineError> {
+        let carriage = Carriage {
+            answer_bytes_max: self.answer_bytes_max,
+            whole_bytes_max,
+        };
+        let deliveries = deliveries(self.store.as_ref(), granted, carriage).await?;
         for spoiled in deliveries.spoiled {
             spoiled.give_up(&self.router).await;
         }

@@ -16,6 +16,7 @@ pub mod lease_seal;
 pub mod meta;
 pub mod namespaces;
 pub mod page;
+pub mod payloads;
 pub mod registration;
 pub mod reviews;
 pub mod runs;

@@ -9,6 +9,7 @@ use fulcrum_proto::admin::v1::identity_service_server::IdentityServiceServer;
 use fulcrum_proto::admin::v1::installation_service_server::InstallationServiceServer;
 use fulcrum_proto::admin::v1::namespace_service_server::NamespaceServiceServer;
 use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminServiceServer;
+use fulcrum_proto::payload::v1::payload_service_server::PayloadServiceServer;
 use fulcrum_proto::review::v1::review_service_server::ReviewServiceServer;
 use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentServiceServer;
 use fulcrum_proto::worker::v1::worker_service_server::WorkerServiceServer;
@@ -29,6 +30,9 @@ use super::lease_seal::LeaseSeal;
 use super::meta;
 use super::namespaces::Namespaces;
 use super::page::PageKey;
+use super::payloads::room::{Bytes, Streams};
+use super::payloads::seal::HandleSeal;
+use super::payloads::{Handles, Payloads};
 use super::registration::Registrations;
 use super::reviews::Reviews;
 use super::runs::Runs;
@@ -41,6 +45,7 @@ use crate::config::{IdentityConfig, ListenConfig};
 use crate::identity::{Issuance, Registry, Roll};
 use crate::loops::Board;
 use crate::server::ServerLimits;
+use crate::shutdown::Tasks;
 use crate::sockets::Addresses;
 
 /// What services share.
@@ -63,6 +68,10 @@ pub struct Shared {
     pub page_key: Arc<PageKey>,
     /// Seals lease tokens.
     pub lease_seal: LeaseSeal,
+    /// Seals payload handles.
+    pub handle_seal: HandleSeal,
+    /// Where what goes on beside a call is spawned.
+    pub tasks: Tasks,
     /// What callers are told to connect to.
     pub endpoints: Endpoints,
     /// Limits on messages.
@@ -134,10 +143,32 @@ pub fn main_listener(
     shared: &Shared,
 ) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
     let limits = &shared.server;
+    let room = || {
+        let limit = "server.payload_stream_bytes_max";
+        Bytes::new(limit, limits.payload_stream_bytes_max)
+    };
+    let handles = Handles {
+        store: shared.store.clone(),
+        clock: Arc::clone(&shared.clock),
+        seal: shared.handle_seal.clone(),
+        room: room(),
+    };
+    let payloads = Payloads {
+        handles: handles.clone(),
+        registry: shared.registry.clone(),
+        streams: Streams::new(limits),
+        uploads: room(),
+        payload_bytes_max: shared.limits.payload_bytes_max,
+        idle: limits.payload_idle(),
+        tasks: shared.tasks.clone(),
+        polls_end: shared.polls_end.clone(),
+    };
     let workers = Workers {
         engine: Arc::clone(&shared.engine),
         registrations: Arc::clone(&shared.registrations),
+        registry: shared.registry.clone(),
         seal: shared.lease_seal.clone(),
+        handles: handles.clone(),
     };
     let admin = WorkerAdmin {
         registry: shared.registry.clone(),
@@ -174,6 +205,7 @@ pub fn main_listener(
         registry: shared.registry.clone(),
         page_key: Arc::clone(&shared.page_key),
         silence_max: shared.silence_max,
+        handles: handles.clone(),
         polls_end: shared.polls_end.clone(),
     };
     let timelines = Timelines {
@@ -187,6 +219,7 @@ pub fn main_listener(
         store: shared.store.clone(),
         registry: shared.registry.clone(),
         page_key: Arc::clone(&shared.page_key),
+        handles,
     };
     let identities = Identities {
         registry: shared.registry.clone(),
@@ -202,6 +235,7 @@ pub fn main_listener(
         .add_service(limited!(DefinitionServiceServer::new(definitions), limits))
         .add_service(limited!(RunServiceServer::new(runs), limits))
         .add_service(limited!(TimelineServiceServer::new(timelines), limits))
+        .add_service(limited!(PayloadServiceServer::new(payloads), PIECES))
         .add_service(limited!(ReviewServiceServer::new(reviews), limits))
         .add_service(limited!(WorkerAdminServiceServer::new(admin), limits))
         .add_service(limited!(CapabilityServiceServer::new(capabilities), limits))
@@ -230,13 +264,19 @@ pub fn enrolment_listener(shared: &Shared) -> Routes {
     Routes::new(limited!(EnrolmentServiceServer::new(enrolment), ENROLMENT)).prepare()
 }
 
+/// A piece of a value, or its header or handle.
+const PIECES: MessageLimits = MessageLimits {
+    message_in_bytes_max: 320 * 1024,
+    message_out_bytes_max: 320 * 1024,
+};
+
 /// A token and a signing request are small, and strangers send them.
-const ENROLMENT: EnrolmentLimits = EnrolmentLimits {
+const ENROLMENT: MessageLimits = MessageLimits {
     message_in_bytes_max: 16 * 1024,
     message_out_bytes_max: 64 * 1024,
 };
 
-struct EnrolmentLimits {
+struct MessageLimits {
     message_in_bytes_max: u32,
     message_out_bytes_max: u32,
 }

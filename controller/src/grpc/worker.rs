@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fulcrum_core::decide::command::ReportOutcome;
 use fulcrum_core::ids::WorkerId;
-use fulcrum_proto::common::v1::ErrorReason;
+use fulcrum_proto::common::v1::{ErrorReason, Payload};
 use fulcrum_proto::worker::v1 as wire;
 use fulcrum_proto::worker::v1::worker_service_server::WorkerService;
 use futures_util::future::join_all;
@@ -13,11 +13,15 @@ use tonic::{Code, Request, Response, Status};
 
 use super::convert::{failure, fault, operation, payload, time, trace};
 use super::lease_seal::LeaseSeal;
-use super::registration::Registrations;
+use super::payloads::Handles;
+use super::payloads::room::Held;
+use super::payloads::seal::Holder;
+use super::registration::{Registrations, Served};
 use crate::engine::beating::Standing;
 use crate::engine::delivery::Delivery;
 use crate::engine::token::LeaseToken;
 use crate::engine::working::LeaseCall;
+use crate::identity::{IdentityId, Registry};
 use crate::server::authorize::Caller;
 use crate::server::fault::Fault;
 use crate::{PgEngine, grpc::caller};
@@ -41,8 +45,12 @@ pub struct Workers {
     pub engine: Arc<PgEngine>,
     /// What each worker serves, and certificates.
     pub registrations: Arc<Registrations>,
+    /// Namespaces.
+    pub registry: Registry,
     /// Seals lease tokens.
     pub seal: LeaseSeal,
+    /// Values that come and go apart.
+    pub handles: Handles,
 }
 
 #[tonic::async_trait]
@@ -88,7 +96,9 @@ impl WorkerService for Workers {
         let wire::ReportTasksRequest {
             reports,
             next_slots,
+            whole_bytes_max,
         } = request.into_inner();
+        let whole_bytes_max = payload::whole_bytes_max(whole_bytes_max);
         if reports.len() > REPORT_BATCH_MAX {
             return Err(too_many("reports", REPORT_BATCH_MAX, reports.len()).into());
         }
@@ -110,19 +120,21 @@ impl WorkerService for Workers {
                 slots,
                 wait: REPORT_SEAT_MAX,
                 call_id: names.first().cloned().unwrap_or_default(),
+                whole_bytes_max,
             })
         });
         let results = join_all(
             reports
                 .into_iter()
-                .map(|report| self.take_report(worker, report)),
+                .map(|report| self.take_report(&caller, report)),
         )
         .await;
         let next_tasks = match (seat, &served) {
             (Some(seat), Some(served)) => {
                 let ttl = time::span(self.engine.lease);
-                let next = self.engine.next_tasks(seat, again).await.into_iter();
-                next.map(|delivery| self.task(delivery, &served.name, ttl))
+                let next = self.engine.next_tasks(seat, again, whole_bytes_max).await;
+                next.into_iter()
+                    .map(|delivery| self.task(delivery, worker, served, ttl))
                     .collect()
             }
             (_, _) => Vec::new(),
@@ -143,9 +155,9 @@ impl WorkerService for Workers {
         &self,
         request: Request<wire::AppendJournalRequest>,
     ) -> Result<Response<wire::AppendJournalResponse>, Status> {
-        let worker = worker_id(&caller(&request)?);
+        let caller = caller(&request)?;
         Ok(Response::new(
-            self.append(worker, request.into_inner()).await?,
+            self.append(&caller, request.into_inner()).await?,
         ))
     }
 
@@ -197,12 +209,13 @@ impl Workers {
             slots,
             wait,
             call_id,
+            whole_bytes_max: payload::whole_bytes_max(request.whole_bytes_max),
         };
         let deliveries = self.engine.lease(call).await?;
         let lease_ttl = time::span(self.engine.lease);
         let tasks = deliveries
             .into_iter()
-            .map(|delivery| self.task(delivery, &served.name, lease_ttl));
+            .map(|delivery| self.task(delivery, worker, &served, lease_ttl));
         Ok(wire::LeaseTasksResponse {
             tasks: tasks.collect(),
             retry_after: None,
@@ -256,9 +269,22 @@ impl Workers {
         })
     }
 
-    async fn take_report(&self, worker: WorkerId, report: wire::TaskReport) -> Result<(), Fault> {
+    async fn take_report(
+        &self,
+        caller: &Caller,
+        mut report: wire::TaskReport,
+    ) -> Result<(), Fault> {
         use wire::task_report::Outcome;
         let token = self.seal.open(&report.lease)?;
+        let payloads: Vec<&mut Payload> = match &mut report.outcome {
+            Some(Outcome::Completed(done)) => done.output.iter_mut().collect(),
+            Some(Outcome::Parked(parked)) => {
+                let operations = parked.operations.iter_mut();
+                operations.filter_map(operation::payloads).collect()
+            }
+            Some(Outcome::Failed(_)) | None => Vec::new(),
+        };
+        let _held = self.redeem(caller, payloads).await?;
         let mut namer = self.engine.namer(token.run)?;
         let outcome = match report.outcome {
             None => return Err(Fault::field("outcome", "is missing")),
@@ -293,13 +319,26 @@ impl Workers {
         Ok(self
             .engine
             // A call hands in reports of many runs, so its trace is none of theirs: each has the trace of its run.
-            .report(worker, token, outcome, None)
+            .report(worker_id(caller), token, outcome, None)
             .await?)
+    }
+
+    /// Values in the place of handles. Like the rest of a report, this does not ask whether the worker has registered here.
+    async fn redeem(&self, caller: &Caller, payloads: Vec<&mut Payload>) -> Result<Held, Fault> {
+        if !payloads.iter().any(|payload| payload.is_handle()) {
+            return Ok(Held::default());
+        }
+        let namespace = caller.principal().scope.to_string();
+        let holder = Holder {
+            identity: caller.principal().id,
+            namespace: self.registry.namespace(&namespace).await?.id,
+        };
+        self.handles.redeem(holder, payloads).await
     }
 
     async fn append(
         &self,
-        worker: WorkerId,
+        caller: &Caller,
         request: wire::AppendJournalRequest,
     ) -> Result<wire::AppendJournalResponse, Fault> {
         use wire::append_journal_result::Result as Outcome;
@@ -311,12 +350,20 @@ impl Workers {
             ));
         }
         let token = self.seal.open(&request.lease)?;
+        let worker = worker_id(caller);
         let mut results = Vec::with_capacity(request.entries.len());
-        for (i, entry) in request.entries.into_iter().enumerate() {
-            let outcome = match self
-                .append_one(worker, &token, &format!("entries[{i}]"), entry)
-                .await
-            {
+        for (i, mut entry) in request.entries.into_iter().enumerate() {
+            let output = match &mut entry.outcome {
+                Some(wire::journal_entry::Outcome::Output(output)) => vec![output],
+                Some(wire::journal_entry::Outcome::Failure(_)) | None => Vec::new(),
+            };
+            let held = self.redeem(caller, output).await;
+            let field = format!("entries[{i}]");
+            let appended = match &held {
+                Ok(_held) => self.append_one(worker, &token, &field, entry).await,
+                Err(fault) => Err(fault.clone()),
+            };
+            let outcome = match appended {
                 Ok(()) => Outcome::Recorded(wire::JournalRecorded {}),
                 // A lost lease refuses the whole call.
                 Err(fault) if fault.reason == ErrorReason::LeaseLost => return Err(fault),
@@ -365,28 +412,35 @@ impl Workers {
     fn task(
         &self,
         delivery: Delivery,
-        namespace: &str,
+        worker: WorkerId,
+        served: &Served,
         lease_ttl: prost_types::Duration,
     ) -> wire::Task {
         let token = LeaseToken::of(&delivery.task);
         let task = delivery.task;
+        let holder = holder(worker, served);
+        let give = |reference| self.handles.to_read(holder, reference);
         wire::Task {
             lease: self.seal.close(&token).into(),
             task_id: task.lease.task.to_string(),
-            namespace: namespace.to_owned(),
+            namespace: served.name.clone(),
             run_id: task.run.to_string(),
             step_key: task.step.to_string(),
             capability: task.capability,
             contract_version: 0,
             attempt: task.attempt,
             lease_seq: task.lease.seq,
-            input: Some(payload::payload(delivery.input)),
+            input: Some(operation::handed(delivery.input, &give)),
             effect_key: delivery.effect_key,
             lease_ttl: Some(lease_ttl),
             time_left: task
                 .close_by
                 .map(|at| time::span(at.since(task.granted_at))),
-            journal: delivery.journal.into_iter().map(operation::entry).collect(),
+            journal: delivery
+                .journal
+                .into_iter()
+                .map(|closed| operation::entry(closed, &give))
+                .collect(),
             traceparent: task.trace.map(trace::traceparent).unwrap_or_default(),
             tracestate: String::new(),
         }
@@ -395,6 +449,13 @@ impl Workers {
 
 fn worker_id(caller: &Caller) -> WorkerId {
     WorkerId(caller.principal().id.0)
+}
+
+fn holder(worker: WorkerId, served: &Served) -> Holder {
+    Holder {
+        identity: IdentityId(worker.0),
+        namespace: served.namespace,
+    }
 }
 
 fn too_many(field: &str, max: usize, actual: usize) -> Fault {

@@ -17,6 +17,8 @@ pub enum CallClass {
     LongPoll,
     /// Streams answers.
     Stream,
+    /// Is streamed to.
+    Upload,
 }
 
 /// One row of the table.
@@ -30,13 +32,15 @@ pub struct Method {
     pub class: CallClass,
 }
 
-use CallClass::{LongPoll, Stream, Unary};
+use CallClass::{LongPoll, Stream, Unary, Upload};
 use Role::{Client, Connector, Controller, Executor, Operator};
 
 const WORKERS: &[Role] = &[Executor, Connector];
 const OPERATORS: &[Role] = &[Operator];
 /// Those who start and follow runs.
 const RUNNERS: &[Role] = &[Operator, Client];
+/// Those who have values to give and to get.
+const CORRESPONDENTS: &[Role] = &[Executor, Connector, Operator, Client];
 const EVERYBODY: &[Role] = &[Executor, Connector, Operator, Client, Controller];
 const NEWCOMERS: &[Role] = &[];
 
@@ -71,6 +75,9 @@ pub const METHODS: &[Method] = &[
 
     row("/fulcrum.workflow.v1.TimelineService/ListEvents", RUNNERS, Unary),
     row("/fulcrum.workflow.v1.TimelineService/StreamEvents", RUNNERS, Stream),
+
+    row("/fulcrum.payload.v1.PayloadService/UploadPayload", CORRESPONDENTS, Upload),
+    row("/fulcrum.payload.v1.PayloadService/ReadPayload", CORRESPONDENTS, Stream),
 
     row("/fulcrum.review.v1.ReviewService/ListReviews", OPERATORS, Unary),
     row("/fulcrum.review.v1.ReviewService/GetReview", OPERATORS, Unary),
@@ -171,6 +178,8 @@ mod tests {
     fn workers_reach_the_worker_plane_only() {
         let allowed = [
             "/fulcrum.worker.v1.",
+            // A worker reaches the values that were handed to it, and no others.
+            "/fulcrum.payload.v1.",
             "/grpc.health.v1.",
             "/fulcrum.admin.v1.IdentityService/WhoAmI",
         ];

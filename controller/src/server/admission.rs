@@ -39,7 +39,9 @@ impl Admission {
     pub(super) fn admit(&self, class: CallClass) -> Result<OwnedSemaphorePermit, Fault> {
         let (permits, limit) = match class {
             CallClass::Unary => (&self.unary, "server.unary_calls_max"),
-            CallClass::LongPoll | CallClass::Stream => (&self.waiting, "server.waiting_calls_max"),
+            CallClass::LongPoll | CallClass::Stream | CallClass::Upload => {
+                (&self.waiting, "server.waiting_calls_max")
+            }
         };
         Arc::clone(permits).try_acquire_owned().map_err(|_| {
             let message = format!("the controller has reached `{limit}`");

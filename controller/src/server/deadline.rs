@@ -25,6 +25,7 @@ impl Deadline {
             CallClass::LongPoll | CallClass::Stream => {
                 limits.long_poll() + limits.unary_deadline() / 6
             }
+            CallClass::Upload => limits.payload_upload(),
         };
         let asked = headers
             .get("grpc-timeout")

@@ -34,6 +34,16 @@ pub struct ServerLimits {
     pub message_in_bytes_max: u32,
     /// Largest message sent, in bytes.
     pub message_out_bytes_max: u32,
+    /// Uploads and reads of payloads under way at once.
+    pub payload_streams_max: u32,
+    /// Those of one identity.
+    pub payload_streams_per_identity_max: u32,
+    /// Bytes of payloads held in memory for uploads; and as many for uploads that are being used.
+    pub payload_stream_bytes_max: u32,
+    /// Longest wait for the next piece of a payload, either way.
+    pub payload_idle_ms: u64,
+    /// Longest time that one upload may take.
+    pub payload_upload_max_ms: u64,
 }
 
 impl ServerLimits {
@@ -47,6 +57,18 @@ impl ServerLimits {
     #[must_use]
     pub fn unary_deadline(&self) -> Duration {
         Duration::from_millis(self.unary_deadline_max_ms)
+    }
+
+    /// Longest wait for the next piece of a payload.
+    #[must_use]
+    pub fn payload_idle(&self) -> Duration {
+        Duration::from_millis(self.payload_idle_ms)
+    }
+
+    /// Longest time that one upload may take.
+    #[must_use]
+    pub fn payload_upload(&self) -> Duration {
+        Duration::from_millis(self.payload_upload_max_ms)
     }
 
     /// Longest time a poll is held.

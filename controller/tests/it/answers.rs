@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use fulcrum_controller::engine::delivery::Delivery;
+use fulcrum_controller::engine::delivery::{Delivery, Handed};
 use fulcrum_controller::engine::token::LeaseToken;
+use fulcrum_controller::engine::working::LeaseCall;
 use fulcrum_core::decide::command::{Operation, OperationRequest, ReportOutcome};
 use fulcrum_core::event::StepKey;
 use fulcrum_core::failure::code;
@@ -91,6 +92,41 @@ async fn a_task_whose_journal_fits_into_no_answer_fails_its_step() {
         failure.message.contains("message_out_bytes_max"),
         "{failure:?}"
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_reads_values_by_themselves_is_given_what_fits_into_no_answer() {
+    let world = world_with(&[ONE_STEP], ANSWER_BYTES_MAX);
+    let run = world.start("one", json!({}), None).await.expect("started");
+    let granted = world.lease("test.long", 1).await;
+    record_and_park(&world, &granted[0], 5_500).await;
+    rested(&world, run.run()).await;
+    let call = LeaseCall {
+        worker: WORKER,
+        namespace: NAMESPACE,
+        capabilities: vec!["test.long".to_owned()],
+        slots: 1,
+        wait: Duration::from_secs(10),
+        call_id: String::new(),
+        whole_bytes_max: Some(1 << 20),
+    };
+    let granted = world.engine.lease(call).await.expect("a lease call");
+    let mut closed = granted[0].journal.iter();
+    let recorded = closed.find(|closed| closed.name == "recorded");
+    let recorded = recorded.expect("it was").result.clone();
+    let recorded = recorded.expect("it ended well");
+    assert!(
+        matches!(recorded, Some(Handed::Apart(reference)) if reference.bytes == 5_502),
+        "{recorded:?}"
+    );
+    assert_eq!(
+        granted[0].input.value(),
+        Some(json!({"n": 1})),
+        "it is small"
+    );
+    let done = world.complete(&granted[0], json!("done")).await;
+    done.expect("accepted");
     world.end().await;
 }
 

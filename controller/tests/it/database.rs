@@ -54,12 +54,22 @@ impl Database {
         )));
     }
 
+    /// The answer to a question, as text.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        let asked = psql()
+            .args(["--quiet", "--no-psqlrc", "--tuples-only", "--no-align"])
+            .args(["--command", sql, &self.url()])
+            .output()
+            .expect("psql runs");
+        assert!(asked.status.success(), "{asked:?}");
+        String::from_utf8(asked.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
+    }
+
     fn admin(&self, sql: &str) -> bool {
-        let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pg-bin");
-        let found = Command::new(find).output().expect("scripts/pg-bin runs");
-        let bin = String::from_utf8(found.stdout).expect("a path");
-        let psql = Path::new(bin.trim()).join("psql");
-        Command::new(psql)
+        psql()
             .args(["--quiet", "--no-psqlrc", "--output=/dev/null"])
             .args(["--command", sql, &self.server])
             .status()
@@ -77,4 +87,11 @@ impl Drop for Database {
             eprintln!("database {} stays behind", self.name);
         }
     }
+}
+
+fn psql() -> Command {
+    let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pg-bin");
+    let found = Command::new(find).output().expect("scripts/pg-bin runs");
+    let bin = String::from_utf8(found.stdout).expect("a path");
+    Command::new(Path::new(bin.trim()).join("psql"))
 }

@@ -210,6 +210,7 @@ impl<S: Store> World<S> {
             slots,
             wait: Duration::from_secs(10),
             call_id: call_id.to_owned(),
+            whole_bytes_max: None,
         };
         self.engine.lease(call).await.expect("a lease call")
     }
@@ -270,7 +271,7 @@ async fn a_three_step_run_goes_through_the_engine() {
         .run();
     for _ in 0..3 {
         let granted = world.lease("test.echo", 1).await;
-        let input = granted[0].input.to_value().expect("JSON");
+        let input = granted[0].input.value().expect("JSON");
         world.complete(&granted[0], input).await.expect("accepted");
     }
     assert_eq!(
@@ -310,7 +311,7 @@ async fn a_report_is_accepted_once_and_a_lost_lease_changes_nothing() {
     );
     let next = world.lease("test.echo", 1).await;
     assert_eq!(
-        next[0].input.to_value().expect("JSON"),
+        next[0].input.value().expect("JSON"),
         json!({"n": 8}),
         "7 + 1: the first report counted"
     );
@@ -400,7 +401,7 @@ async fn a_fan_out_joins_in_order() {
     let mut served = 0;
     while served < 40 {
         for delivery in world.lease("test.echo", 5).await {
-            let input = delivery.input.to_value().expect("JSON");
+            let input = delivery.input.value().expect("JSON");
             world.complete(&delivery, input).await.expect("accepted");
             served += 1;
         }
@@ -425,7 +426,7 @@ async fn many_runs_share_commits_and_all_complete() {
     let mut served = 0;
     while served < 150 {
         for delivery in world.lease("test.echo", 20).await {
-            let input = delivery.input.to_value().expect("JSON");
+            let input = delivery.input.value().expect("JSON");
             world.complete(&delivery, input).await.expect("accepted");
             served += 1;
         }

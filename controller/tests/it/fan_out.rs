@@ -37,7 +37,7 @@ async fn fan_out(items: u32, limit: &str) -> (World<Counted>, RunId) {
     while served < items {
         let granted = world.lease("test.echo", 64).await;
         let done = granted.iter().map(async |delivery| {
-            let input = delivery.input.to_value().expect("JSON");
+            let input = delivery.input.value().expect("JSON");
             world.complete(delivery, input).await.expect("accepted");
         });
         served += u32::try_from(futures_util::future::join_all(done).await.len()).expect("few");

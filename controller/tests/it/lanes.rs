@@ -132,7 +132,7 @@ async fn no_batch_flies_beside_one_of_its_family() {
     for task in tasks {
         let world = Arc::clone(&world);
         reports.push(tokio::spawn(async move {
-            let input = task.input.to_value().expect("JSON");
+            let input = task.input.value().expect("JSON");
             world.complete(&task, input).await
         }));
         settle().await;
@@ -157,7 +157,7 @@ async fn a_command_of_a_run_in_flight_waits_for_it_and_is_decided_on_what_it_lef
     for task in tasks {
         let world = Arc::clone(&world);
         reports.push(tokio::spawn(async move {
-            let input = task.input.to_value().expect("JSON");
+            let input = task.input.value().expect("JSON");
             world.complete(&task, input).await
         }));
         settle().await;

@@ -129,6 +129,7 @@ impl Site {
             slots: 1,
             wait: PATIENCE,
             call_id: String::new(),
+            whole_bytes_max: None,
         };
         self.engine.lease(call).await.expect("a lease call")
     }

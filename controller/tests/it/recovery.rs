@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_controller::clock::{DatabaseClock, monotonic};
-use fulcrum_controller::engine::delivery::{Undeliverable, deliveries};
+use fulcrum_controller::engine::delivery::{Carriage, Undeliverable, deliveries};
 use fulcrum_controller::engine::dispatch::poll::Parcel;
 use fulcrum_controller::engine::item::{Item, LaneError};
 use fulcrum_controller::engine::reaper::{Reaper, Reassertion};
@@ -257,7 +257,10 @@ async fn a_clock_that_is_an_hour_off_opens_the_window_on_postgres_too() {
     assert!(asked.try_recv().is_err(), "the lease is left alone");
 }
 
-const ANSWER_BYTES_MAX: u64 = 8 << 20;
+const CARRIAGE: Carriage = Carriage {
+    answer_bytes_max: 8 << 20,
+    whole_bytes_max: None,
+};
 
 /// Grants whose inputs are not at hand.
 fn unread(grants: Vec<GrantedTask>) -> Vec<Parcel> {
@@ -275,7 +278,7 @@ async fn a_task_whose_input_is_gone_does_not_keep_the_others_from_their_worker()
         started(3, vec![input(3)]),
     ];
     let grants = granted(&store, commits, Millis::from_secs(30)).await;
-    let delivered = deliveries(&store, unread(grants), ANSWER_BYTES_MAX)
+    let delivered = deliveries(&store, unread(grants), CARRIAGE)
         .await
         .expect("the database is there");
     let mut ready: Vec<RunId> = delivered.ready.iter().map(|one| one.task.run).collect();
@@ -302,7 +305,7 @@ async fn a_corrupt_run_costs_its_own_grant_and_no_other() {
     let mut grants = granted(&store, commits, Millis::from_secs(30)).await;
     grants.sort_by_key(|task| task.run);
     grants[0].lease.seq = 2;
-    let delivered = deliveries(&store, unread(grants), ANSWER_BYTES_MAX)
+    let delivered = deliveries(&store, unread(grants), CARRIAGE)
         .await
         .expect("the database is there");
     assert_eq!(delivered.ready.len(), 1);

@@ -234,6 +234,7 @@ impl Member {
             namespace: NAMESPACE.to_owned(),
             run_id: run_id.to_owned(),
             include_steps: true,
+            ..Default::default()
         };
         let answer = self.runs().get_run(request).await.expect("an answer");
         answer.into_inner().run.expect("a run")

@@ -137,7 +137,7 @@ async fn from_an_empty_database_to_a_finished_run() {
         let answer = tasks
             .report_tasks(worker::ReportTasksRequest {
                 reports: vec![report.clone()],
-                next_slots: 0,
+                ..Default::default()
             })
             .await
             .expect("an answer")
@@ -153,6 +153,7 @@ async fn from_an_empty_database_to_a_finished_run() {
         namespace: NAMESPACE.to_owned(),
         run_id: run_id.clone(),
         include_steps: true,
+        ..Default::default()
     };
     let run = runs
         .get_run(get)

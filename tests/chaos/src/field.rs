@@ -289,6 +289,7 @@ capabilities:
             namespace: "elsewhere".to_owned(),
             run_id: run.run_id.clone(),
             include_steps: false,
+            whole_bytes_max: 0,
         };
         let answer = client::runs(self.stack.api.channel())
             .get_run(request)

@@ -106,6 +106,7 @@ impl Hand {
             slots,
             wait: wait.try_into().ok(),
             call_id: call_id.to_owned(),
+            whole_bytes_max: 0,
         };
         let answer = self.client.clone().lease_tasks(request).await?;
         Ok(answer.into_inner().tasks)
@@ -205,6 +206,7 @@ impl Hand {
         let request = ReportTasksRequest {
             reports: reports.collect(),
             next_slots,
+            whole_bytes_max: 0,
         };
         Ok(self
             .client

@@ -183,6 +183,7 @@ impl Api {
             namespace: NAMESPACE.to_owned(),
             run_id: run_id.to_owned(),
             include_steps: true,
+            whole_bytes_max: 0,
         };
         let answer = self
             .call(|channel| {

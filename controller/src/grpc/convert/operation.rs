@@ -1,12 +1,13 @@
 //! Operations of a task's journal.
 
 use fulcrum_core::decide::command::{Operation, OperationRequest};
+use fulcrum_core::payload::Payload;
 use fulcrum_proto::worker::v1 as wire;
 use wire::parked_operation::Operation as Kind;
 use wire::sleep_operation::Until;
 
 use super::{payload, time};
-use crate::engine::delivery::ClosedOperation;
+use crate::engine::delivery::{ClosedOperation, Handed};
 use crate::engine::handle::Namer;
 use crate::grpc::convert::failure;
 use crate::server::fault::Fault;
@@ -67,11 +68,11 @@ pub fn to_digest(field: &str, digest: &[u8]) -> Result<[u8; 32], Fault> {
 
 /// A closed operation for the wire.
 #[must_use]
-pub fn entry(operation: ClosedOperation) -> wire::JournalEntry {
+pub fn entry(operation: ClosedOperation, give: &payload::Give<'_>) -> wire::JournalEntry {
+    let null = || Handed::Whole(Payload::json(&serde_json::Value::Null));
     let outcome = match operation.result {
         Ok(output) => {
-            let null = || fulcrum_core::payload::Payload::json(&serde_json::Value::Null);
-            wire::journal_entry::Outcome::Output(payload::payload(output.unwrap_or_else(null)))
+            wire::journal_entry::Outcome::Output(handed(output.unwrap_or_else(null), give))
         }
         Err(error) => wire::journal_entry::Outcome::Failure(failure::failure(&error)),
     };
@@ -79,5 +80,25 @@ pub fn entry(operation: ClosedOperation) -> wire::JournalEntry {
         name: operation.name,
         input_digest: operation.input_digest.to_vec().into(),
         outcome: Some(outcome),
+    }
+}
+
+/// A value on its way to a worker.
+#[must_use]
+pub fn handed(value: Handed, give: &payload::Give<'_>) -> fulcrum_proto::common::v1::Payload {
+    match value {
+        Handed::Whole(value) => payload::payload(value),
+        Handed::Apart(reference) => give(reference),
+    }
+}
+
+/// The payloads that an operation to wait for brings along.
+pub fn payloads(
+    operation: &mut wire::ParkedOperation,
+) -> Option<&mut fulcrum_proto::common::v1::Payload> {
+    match &mut operation.operation {
+        Some(Kind::Call(call)) => call.input.as_mut(),
+        Some(Kind::Review(review)) => review.show.as_mut(),
+        Some(Kind::Sleep(_) | Kind::WaitSignal(_)) | None => None,
     }
 }

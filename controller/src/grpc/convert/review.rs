@@ -10,8 +10,13 @@ use fulcrum_store::views::StoredReview;
 
 use super::{payload, time};
 
-/// Bytes of a review without what it shows and its title: ids, names, a comment of 4 KiB.
-pub const ENVELOPE_BYTES_MAX: u64 = 8 << 10;
+/// Bytes of a review without the values in it: ids, names, title, a comment of 4 KiB, what stands for values.
+pub const ENVELOPE_BYTES_MAX: u64 = 16 << 10;
+
+/// The largest value in a review: with two of them, an answer is not too large.
+const WHOLE_BYTES_MAX: u32 = 2 << 20;
+/// The longest title, in bytes; the rest is cut. The digest is over all of it.
+const TITLE_BYTES_MAX: usize = 4 << 10;
 
 /// How a review ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +48,14 @@ pub fn review(
     stored: StoredReview,
     ending: Option<Ending>,
     payloads: &HashMap<PayloadId, Payload>,
+    give: &payload::Give<'_>,
 ) -> wire::Review {
     let row = stored.review;
     let find = |reference: PayloadRef| payloads.get(&reference.id).cloned();
+    let show = |reference: PayloadRef| match find(reference) {
+        Some(value) if is_whole(reference) => payload::payload(value),
+        Some(_) | None => give(reference),
+    };
     let title = find(row.content)
         .and_then(|content| content.to_value().ok())
         .and_then(|content| Some(content.get("title")?.as_str()?.to_owned()));
@@ -55,8 +65,8 @@ pub fn review(
         run_id: row.run.to_string(),
         step_key: row.step.to_string(),
         workflow,
-        title: title.unwrap_or_default(),
-        show: find(row.show).map(payload::payload),
+        title: title.map(cut).unwrap_or_default(),
+        show: Some(show(row.show)),
         editable: row.edit,
         asked_at: Some(time::instant(row.asked_at)),
         expires_at: row.expires_at.map(time::instant),
@@ -78,9 +88,20 @@ pub fn review(
     }
     .into();
     if let Some(ending) = ending {
-        review.edited = ending.edited().and_then(find).map(payload::payload);
+        review.edited = ending.edited().map(show);
         review.decided_by = ending.by;
         review.comment = ending.comment.unwrap_or_default();
     }
     review
+}
+
+/// Whether a review carries this value, or its handle.
+#[must_use]
+pub fn is_whole(value: PayloadRef) -> bool {
+    value.bytes <= WHOLE_BYTES_MAX
+}
+
+fn cut(mut title: String) -> String {
+    title.truncate(title.floor_char_boundary(TITLE_BYTES_MAX));
+    title
 }

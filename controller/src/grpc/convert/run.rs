@@ -12,8 +12,9 @@ use fulcrum_core::time::Timestamp;
 use fulcrum_proto::common::v1 as common;
 use fulcrum_proto::workflow::v1 as wire;
 
+use super::payload::{self, Carriage};
 use super::step::{self, Standings};
-use super::{failure, payload, time};
+use super::{failure, time};
 
 /// Bytes of payloads in one answer. Below `server.message_out_bytes_max`, with room for everything else.
 const ANSWER_PAYLOAD_BYTES_MAX: u64 = 7 << 20;
@@ -38,12 +39,12 @@ pub type Payloads = BTreeMap<PayloadId, Payload>;
 /// The payloads that showing a run needs, as far as an answer has room for them: its output first, then its input, then
 /// the outputs of its steps.
 #[must_use]
-pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
+pub fn references(run: &Run, detail: Detail, carriage: Carriage<'_>) -> Vec<PayloadRef> {
     let mut references: Vec<PayloadRef> = run.output.into_iter().chain(run.origin.input).collect();
     if detail == Detail::Steps {
         references.extend(run.steps.iter().filter_map(|step| step.output));
     }
-    let mut room = Room::default();
+    let mut room = Room::of(carriage);
     references.retain(|reference| room.take(*reference));
     references.sort_unstable();
     references.dedup();
@@ -51,30 +52,43 @@ pub fn references(run: &Run, detail: Detail) -> Vec<PayloadRef> {
 }
 
 /// What is left of the room for payloads in one answer. The same payload takes its bytes each time that it is shown.
-struct Room(u64);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(ANSWER_PAYLOAD_BYTES_MAX)
-    }
+struct Room<'a> {
+    left: u64,
+    carriage: Carriage<'a>,
 }
 
-impl Room {
+impl<'a> Room<'a> {
+    fn of(carriage: Carriage<'a>) -> Self {
+        Self {
+            left: ANSWER_PAYLOAD_BYTES_MAX,
+            carriage,
+        }
+    }
+
     fn take(&mut self, reference: PayloadRef) -> bool {
-        let rest = self.0.checked_sub(u64::from(reference.bytes));
-        self.0 = rest.unwrap_or(self.0);
+        if let Carriage::ByHandle(whole_bytes_max, _) = self.carriage
+            && reference.bytes > whole_bytes_max
+        {
+            return false;
+        }
+        let rest = self.left.checked_sub(u64::from(reference.bytes));
+        self.left = rest.unwrap_or(self.left);
         rest.is_some()
     }
 
-    /// The payload, if there is room for it.
+    /// The payload, if there is room for it; otherwise what stands for it, if anything may.
     fn show(
         &mut self,
         payloads: &Payloads,
         reference: Option<PayloadRef>,
     ) -> Option<common::Payload> {
-        let shown = payloads.get(&reference?.id)?;
-        self.take(reference?)
-            .then(|| payload::payload(shown.clone()))
+        let reference = reference?;
+        let shown = payloads.get(&reference.id).filter(|_| self.take(reference));
+        match (shown, self.carriage) {
+            (Some(shown), _) => Some(payload::payload(shown.clone())),
+            (None, Carriage::ByHandle(_, give)) => Some(give(reference)),
+            (None, Carriage::Whole) => None,
+        }
     }
 }
 
@@ -87,8 +101,9 @@ pub fn run(
     payloads: &Payloads,
     standings: &Standings,
     plan: Option<&Plan>,
+    carriage: Carriage<'_>,
 ) -> wire::Run {
-    let mut room = Room::default();
+    let mut room = Room::of(carriage);
     let output = room.show(payloads, run.output);
     let input = room.show(payloads, run.origin.input);
     let mut steps: Vec<&StepState> = if plan.is_some() {

@@ -7,6 +7,7 @@ use fulcrum_store::catalog::Page;
 use fulcrum_store::views::ReviewPosition;
 
 use super::Reviews;
+use super::service::holder;
 use crate::grpc::convert::request as ids;
 use crate::grpc::page::{self, Listing};
 use crate::server::{Caller, Fault};
@@ -49,7 +50,9 @@ impl Reviews {
                 .await?
         };
         let (stored, more) = page::cut(read, rows);
-        let (shown, more) = self.show_all(&namespace, stored, more).await?;
+        let (shown, more) = self
+            .show_all(holder(caller, &namespace), &namespace, stored, more)
+            .await?;
         let next_page_token =
             listing.next(more, shown.last().map(|(at, _)| (at.asked_at.0, at.review)));
         let reviews = shown.into_iter().map(|(_, review)| review);

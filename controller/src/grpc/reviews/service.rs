@@ -17,6 +17,8 @@ use crate::engine::item::LaneError;
 use crate::grpc::caller::{actor, caller};
 use crate::grpc::convert::{payload, request as ids, trace};
 use crate::grpc::page::PageKey;
+use crate::grpc::payloads::Handles;
+use crate::grpc::payloads::seal::Holder;
 use crate::identity::registry::{Namespace, Registry};
 use crate::server::{Caller, Fault};
 
@@ -33,6 +35,8 @@ pub struct Reviews {
     pub registry: Registry,
     /// For page tokens.
     pub page_key: Arc<PageKey>,
+    /// Values that come and go apart.
+    pub handles: Handles,
 }
 
 #[tonic::async_trait]
@@ -55,7 +59,9 @@ impl ReviewService for Reviews {
         let request = request.into_inner();
         let namespace = self.namespace(&caller, &request.namespace).await?;
         let stored = self.find(&namespace, &request.review_id).await?;
-        let review = self.show(&namespace, stored).await?;
+        let review = self
+            .show(holder(&caller, &namespace), &namespace, stored)
+            .await?;
         Ok(Response::new(wire::GetReviewResponse {
             review: Some(review),
         }))
@@ -79,8 +85,12 @@ impl Reviews {
         caller: &Caller,
         request: wire::DecideReviewRequest,
     ) -> Result<wire::Review, Fault> {
-        let client = ids::client_request("DecideReview", &request.request_id, &request)?;
         let namespace = self.namespace(caller, &request.namespace).await?;
+        let holder = holder(caller, &namespace);
+        let mut named = request.clone();
+        self.handles.name_by_value(holder, &mut named.edited);
+        let client = ids::client_request("DecideReview", &request.request_id, &named)?;
+        let mut request = request;
         let stored = self.find(&namespace, &request.review_id).await?;
         let (review, run) = (stored.review.review, stored.review.run);
         let shown: [u8; 32] = request.shown_digest.as_ref().try_into().map_err(|_| {
@@ -95,6 +105,7 @@ impl Reviews {
                 format!("must have at most {COMMENT_BYTES_MAX} bytes"),
             ));
         }
+        let _held = self.handles.redeem(holder, &mut request.edited).await?;
         let verdict = match request.decision() {
             wire::Decision::Unspecified => {
                 return Err(Fault::field("decision", "approve or reject"));
@@ -127,7 +138,7 @@ impl Reviews {
             error => error.into(),
         })?;
         let stored = self.find(&namespace, &request.review_id).await?;
-        self.show(&namespace, stored).await
+        self.show(holder, &namespace, stored).await
     }
 
     async fn find(&self, namespace: &Namespace, text: &str) -> Result<StoredReview, Fault> {
@@ -144,5 +155,13 @@ impl Reviews {
     pub(super) async fn namespace(&self, caller: &Caller, name: &str) -> Result<Namespace, Fault> {
         caller.reach(name)?;
         Ok(self.registry.namespace(name).await?)
+    }
+}
+
+/// The caller, as one that handles are given to.
+pub(super) fn holder(caller: &Caller, namespace: &Namespace) -> Holder {
+    Holder {
+        identity: caller.principal().id,
+        namespace: namespace.id,
     }
 }

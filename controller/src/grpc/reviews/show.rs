@@ -14,6 +14,7 @@ use fulcrum_store::views::{ReviewPosition, StoredReview};
 use super::Reviews;
 use crate::grpc::convert::review::{self as convert, Ending};
 use crate::grpc::page::{ANSWER_BYTES_MAX, More};
+use crate::grpc::payloads::seal::Holder;
 use crate::identity::registry::Namespace;
 use crate::server::Fault;
 
@@ -23,11 +24,14 @@ const REVIEW_DECIDED: u16 = 8;
 impl Reviews {
     pub(super) async fn show(
         &self,
+        holder: Holder,
         namespace: &Namespace,
         stored: StoredReview,
     ) -> Result<wire::Review, Fault> {
         let id = stored.review.review;
-        let (shown, _) = self.show_all(namespace, vec![stored], More::No).await?;
+        let (shown, _) = self
+            .show_all(holder, namespace, vec![stored], More::No)
+            .await?;
         let review = shown.into_iter().next().map(|(_, review)| review);
         review.ok_or_else(|| Fault::not_found(ErrorReason::ReviewNotFound, "review", id))
     }
@@ -35,6 +39,7 @@ impl Reviews {
     /// These reviews with their positions, as far as an answer has room for them; at least one.
     pub(super) async fn show_all(
         &self,
+        holder: Holder,
         namespace: &Namespace,
         mut stored: Vec<StoredReview>,
         mut more: More,
@@ -47,6 +52,7 @@ impl Reviews {
         }
         let workflows = self.workflows(&stored).await?;
         let payloads = self.payloads(&stored, &endings).await?;
+        let give = |reference| self.handles.to_read(holder, reference);
         let mut shown = Vec::with_capacity(stored.len());
         for stored in stored {
             let position = stored.position();
@@ -58,6 +64,7 @@ impl Reviews {
                 stored,
                 ending,
                 &payloads,
+                &give,
             );
             shown.push((position, review));
         }
@@ -119,8 +126,10 @@ impl Reviews {
     ) -> Result<HashMap<PayloadId, Payload>, Fault> {
         let mut references: Vec<PayloadRef> = Vec::new();
         for stored in stored {
-            references.extend([stored.review.content, stored.review.show]);
-            references.extend(endings.get(&stored.review.review).and_then(Ending::edited));
+            let edited = endings.get(&stored.review.review).and_then(Ending::edited);
+            let shown = [Some(stored.review.show), edited].into_iter().flatten();
+            references.push(stored.review.content);
+            references.extend(shown.filter(|reference| convert::is_whole(*reference)));
         }
         references.sort_unstable();
         references.dedup();
@@ -132,23 +141,16 @@ impl Reviews {
     }
 }
 
-/// How many of these an answer has room for; at least one. The title is a part of the content, which is nearly what is
-/// shown once more.
+/// How many of these an answer has room for; at least one.
 fn fitting(stored: &[StoredReview], endings: &HashMap<ReviewId, Ending>) -> usize {
     let mut room = ANSWER_BYTES_MAX as u64;
     let fits = |stored: &&StoredReview| {
         let row = &stored.review;
         let ending = endings.get(&row.review);
-        let title = row.content.bytes.saturating_sub(row.show.bytes);
-        let edited = ending
-            .and_then(Ending::edited)
-            .map_or(0, |edited| edited.bytes);
-        let rest = room.checked_sub(
-            convert::ENVELOPE_BYTES_MAX
-                + u64::from(row.show.bytes)
-                + u64::from(title)
-                + u64::from(edited),
-        );
+        let values = [Some(row.show), ending.and_then(Ending::edited)].into_iter();
+        let whole = values.flatten().filter(|value| convert::is_whole(*value));
+        let bytes: u64 = whole.map(|value| u64::from(value.bytes)).sum();
+        let rest = room.checked_sub(convert::ENVELOPE_BYTES_MAX + bytes);
         room = rest.unwrap_or_default();
         rest.is_some()
     };

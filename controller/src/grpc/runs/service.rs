@@ -14,9 +14,12 @@ use tonic::{Request, Response, Status};
 use crate::PgEngine;
 use crate::engine::handle::{Addressed, ClientRequest};
 use crate::grpc::caller::{actor, caller};
+use crate::grpc::convert::payload::{self, Carriage};
 use crate::grpc::convert::run::Detail;
-use crate::grpc::convert::{payload, request as ids, trace};
+use crate::grpc::convert::{request as ids, trace};
 use crate::grpc::page::PageKey;
+use crate::grpc::payloads::Handles;
+use crate::grpc::payloads::seal::Holder;
 use crate::identity::registry::{Namespace, Registry};
 use crate::server::{Caller, Fault};
 
@@ -38,6 +41,8 @@ pub struct Runs {
     pub page_key: Arc<PageKey>,
     /// A worker not seen for this long counts as disconnected.
     pub silence_max: Millis,
+    /// Values that come and go apart.
+    pub handles: Handles,
     /// Streams end when this is cancelled.
     pub polls_end: CancellationToken,
 }
@@ -71,12 +76,15 @@ impl RunService for Runs {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let namespace = self.namespace(&caller, &request.namespace).await?;
+        let run = ids::run_id(&request.run_id)?;
+        let holder = holder(&caller, &namespace);
+        let give = |reference| self.handles.to_read(holder, reference);
+        let carriage = match payload::whole_bytes_max(request.whole_bytes_max) {
+            Some(whole_bytes_max) => Carriage::ByHandle(whole_bytes_max, &give),
+            None => Carriage::Whole,
+        };
         let run = self
-            .show(
-                &namespace,
-                ids::run_id(&request.run_id)?,
-                detail(request.include_steps),
-            )
+            .show(&namespace, run, detail(request.include_steps), carriage)
             .await?;
         Ok(Response::new(wire::GetRunResponse { run: Some(run) }))
     }
@@ -103,7 +111,8 @@ impl RunService for Runs {
         let namespace = self.namespace(&caller, &request.namespace).await?;
         let run = ids::run_id(&request.run_id)?;
         // A run that does not exist is told at once, not by the stream.
-        self.show(&namespace, run, Detail::Brief).await?;
+        self.show(&namespace, run, Detail::Brief, Carriage::Whole)
+            .await?;
         Ok(Response::new(
             self.clone().watch(namespace, run, request).boxed(),
         ))
@@ -120,10 +129,15 @@ impl RunService for Runs {
                 Fault::field("signal", format!("must have 1 to {SIGNAL_BYTES_MAX} bytes")).into(),
             );
         }
-        let client = ids::client_request("SignalRun", &request.request_id, &request)?;
+        let holder = holder(&caller, &self.namespace(&caller, &request.namespace).await?);
+        let mut named = request.clone();
+        self.handles.name_by_value(holder, &mut named.payload);
+        let client = ids::client_request("SignalRun", &request.request_id, &named)?;
         let to = self
             .addressed(&caller, &request.namespace, &request.run_id, client)
             .await?;
+        let mut request = request;
+        let _held = self.handles.redeem(holder, &mut request.payload).await?;
         let payload = request
             .payload
             .map(|payload| payload::to_payload("payload", payload))
@@ -159,7 +173,9 @@ impl RunService for Runs {
             request.reason
         };
         self.engine.cancel(to, reason).await.map_err(Fault::from)?;
-        let run = self.show(&namespace, run, Detail::Brief).await?;
+        let run = self
+            .show(&namespace, run, Detail::Brief, Carriage::Whole)
+            .await?;
         Ok(Response::new(wire::CancelRunResponse { run: Some(run) }))
     }
 }
@@ -186,6 +202,14 @@ impl Runs {
             request,
             trace: trace::current(),
         })
+    }
+}
+
+/// The caller, as one that handles are given to.
+pub(super) fn holder(caller: &Caller, namespace: &Namespace) -> Holder {
+    Holder {
+        identity: caller.principal().id,
+        namespace: namespace.id,
     }
 }
 

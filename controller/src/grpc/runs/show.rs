@@ -11,6 +11,7 @@ use tonic::Status;
 use super::Runs;
 use super::service::detail;
 use crate::engine::watch::Closed;
+use crate::grpc::convert::payload::Carriage;
 use crate::grpc::convert::run::{self as convert, Detail};
 use crate::grpc::convert::step::{self, Standings};
 use crate::identity::registry::Namespace;
@@ -32,7 +33,7 @@ impl Runs {
             loop {
                 // Marked before reading: a change that comes while we read is seen by the next look.
                 changes.borrow_and_update();
-                let shown = match service.show(&namespace, run, detail).await {
+                let shown = match service.show(&namespace, run, detail, Carriage::Whole).await {
                     Ok(shown) => shown,
                     Err(fault) => return Some((Err(fault.into()), None)),
                 };
@@ -59,9 +60,10 @@ impl Runs {
         namespace: &Namespace,
         run: RunId,
         detail: Detail,
+        carriage: Carriage<'_>,
     ) -> Result<wire::Run, Fault> {
         let (state, head) = self.engine.run(namespace.id, run).await?;
-        let references = convert::references(&state, detail);
+        let references = convert::references(&state, detail, carriage);
         let payloads = self.store.payloads(&references).await?;
         let payloads = payloads
             .into_iter()
@@ -82,6 +84,7 @@ impl Runs {
             &payloads,
             &standings,
             plan.as_deref(),
+            carriage,
         ))
     }
 
@@ -97,7 +100,7 @@ impl Runs {
         if let (Some(reference), Some(input)) = (closed.run.origin.input, input) {
             payloads.insert(reference.id, input);
         }
-        let mut unread = convert::references(&closed.run, Detail::Brief);
+        let mut unread = convert::references(&closed.run, Detail::Brief, Carriage::Whole);
         unread.retain(|reference| !payloads.contains_key(&reference.id));
         if !unread.is_empty() {
             let read = self.store.payloads(&unread).await?;
@@ -110,6 +113,7 @@ impl Runs {
             &payloads,
             &Standings::default(),
             None,
+            Carriage::Whole,
         ))
     }
 

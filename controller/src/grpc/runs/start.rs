@@ -12,11 +12,14 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::Runs;
+use super::service::holder;
 use crate::engine::handle::ClientRequest;
 use crate::engine::starting::{StartRequest, Started};
 use crate::grpc::caller::actor;
+use crate::grpc::convert::payload::Carriage;
 use crate::grpc::convert::run::Detail;
 use crate::grpc::convert::{definition, fault, payload, request as ids, time, trace};
+use crate::grpc::payloads::room::Held;
 use crate::identity::registry::Namespace;
 use crate::server::{Caller, Fault};
 
@@ -43,8 +46,12 @@ impl Runs {
         caller: &Caller,
         request: wire::StartRunRequest,
     ) -> Result<wire::StartRunResponse, Fault> {
-        let client = ids::client_request("StartRun", &request.request_id, &request)?;
         let namespace = self.namespace(caller, &request.namespace).await?;
+        let mut named = request.clone();
+        let input = named.spec.as_mut().and_then(|spec| spec.input.as_mut());
+        self.handles
+            .name_by_value(holder(caller, &namespace), input);
+        let client = ids::client_request("StartRun", &request.request_id, &named)?;
         let wait = match request.wait {
             Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(START_WAIT_MAX),
             None => Duration::ZERO,
@@ -52,25 +59,33 @@ impl Runs {
         let spec = request
             .spec
             .ok_or_else(|| Fault::field("spec", "is missing"))?;
-        let (request, keyed) = self
+        let (request, keyed, held) = self
             .prepare(caller, &namespace, "spec", spec, client)
             .await?;
         if wait.is_zero() {
             let started = self.started(&namespace, request, keyed).await?;
-            let run = self.show(&namespace, started.run(), Detail::Brief).await?;
+            drop(held);
+            let run = self
+                .show(&namespace, started.run(), Detail::Brief, Carriage::Whole)
+                .await?;
             return Ok(answer(started, run));
         }
-        let input = request.input.clone();
+        // One that came apart is not kept in memory for as long as its run takes.
+        let input = request.input.clone().filter(|_| held.is_none());
         let followed = self.engine.start_followed(request).await?;
         let started = followed.started;
         self.agreed(&namespace, started, keyed).await?;
+        drop(held);
         let closed = tokio::select! {
             closed = self.engine.result(followed, wait) => closed,
             () = self.polls_end.cancelled() => None,
         };
         let run = match closed {
             Some(closed) => self.show_closed(&namespace, &closed, input).await?,
-            None => self.show(&namespace, started.run(), Detail::Brief).await?,
+            None => {
+                self.show(&namespace, started.run(), Detail::Brief, Carriage::Whole)
+                    .await?
+            }
         };
         Ok(answer(started, run))
     }
@@ -101,7 +116,10 @@ impl Runs {
             } else {
                 format!("{}#{i}", request.request_id)
             };
-            let client = ids::client_request("BatchStartRuns", &id, &spec)?;
+            let mut named = spec.clone();
+            self.handles
+                .name_by_value(holder(caller, &namespace), &mut named.input);
+            let client = ids::client_request("BatchStartRuns", &id, &named)?;
             starts.push(self.start_item(caller, &namespace, i, spec, client));
         }
         let results = stream::iter(starts)
@@ -132,7 +150,7 @@ impl Runs {
         client: Option<ClientRequest>,
     ) -> Result<Started, Fault> {
         let field = format!("specs[{item}]");
-        let (request, keyed) = self
+        let (request, keyed, _held) = self
             .prepare(caller, namespace, &field, spec, client)
             .await?;
         self.started(namespace, request, keyed).await
@@ -167,9 +185,9 @@ impl Runs {
         caller: &Caller,
         namespace: &Namespace,
         field: &str,
-        spec: wire::RunSpec,
+        mut spec: wire::RunSpec,
         client: Option<ClientRequest>,
-    ) -> Result<(StartRequest, Option<Keyed>), Fault> {
+    ) -> Result<(StartRequest, Option<Keyed>, Held), Fault> {
         use wire::run_spec::Definition;
         if spec.idempotency_key.len() > KEY_BYTES_MAX {
             let problem = format!("must have at most {KEY_BYTES_MAX} bytes");
@@ -197,6 +215,10 @@ impl Runs {
                 (stored.workflow, hash, Some(hash))
             }
         };
+        let held = self
+            .handles
+            .redeem(holder(caller, namespace), &mut spec.input)
+            .await?;
         let input = spec
             .input
             .map(|input| payload::to_payload(&format!("{field}.input"), input))
@@ -217,7 +239,7 @@ impl Runs {
             request: client,
             trace: trace::current(),
         };
-        Ok((request, keyed))
+        Ok((request, keyed, held))
     }
 
     /// Refuses a key that was used for something else: its caller would take another's run for its own.

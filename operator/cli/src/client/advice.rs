@@ -26,6 +26,10 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::FilterInvalid => {
             "a filter is CEL: 'workflow == \"onboarding\" && status == \"failed\"'"
         }
+        ErrorReason::HandleInvalid | ErrorReason::HandleExpired => {
+            "a handle is good for whom it was given to, for a while; upload the value again, or ask again for the answer"
+        }
+        ErrorReason::StreamStalled => "the connection is too slow, or stood still; try again",
         ErrorReason::BatchTooLarge => "split the batch",
         ErrorReason::NamespaceNotFound => {
             "`fulcrum namespace list` shows what there is; --namespace picks one"
@@ -125,6 +129,7 @@ pub fn status_of(reason: ErrorReason) -> Code {
     match reason {
         ErrorReason::InvalidRequest
         | ErrorReason::PayloadTooLarge
+        | ErrorReason::HandleInvalid
         | ErrorReason::DefinitionInvalid
         | ErrorReason::InputSchemaMismatch
         | ErrorReason::OutputSchemaMismatch
@@ -149,7 +154,8 @@ pub fn status_of(reason: ErrorReason) -> Code {
         | ErrorReason::JournalNameReused
         | ErrorReason::JournalInputChanged
         | ErrorReason::NotRegistered
-        | ErrorReason::VersionUnsupported => Code::FailedPrecondition,
+        | ErrorReason::VersionUnsupported
+        | ErrorReason::HandleExpired => Code::FailedPrecondition,
         ErrorReason::PermissionDenied => Code::PermissionDenied,
         ErrorReason::Unauthenticated | ErrorReason::TokenInvalid => Code::Unauthenticated,
         ErrorReason::LimitExceeded => Code::ResourceExhausted,
@@ -157,6 +163,7 @@ pub fn status_of(reason: ErrorReason) -> Code {
         | ErrorReason::Draining
         | ErrorReason::StoreUnavailable
         | ErrorReason::RunNewer => Code::Unavailable,
+        ErrorReason::StreamStalled => Code::Aborted,
         ErrorReason::DataCorrupt => Code::DataLoss,
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,
     }

@@ -33,6 +33,7 @@ pub async fn get(connection: &Connection, run_id: &str, steps: Steps) -> Result<
         namespace: connection.namespace(),
         run_id: run_id.to_owned(),
         include_steps: steps == Steps::Include,
+        whole_bytes_max: 0,
     };
     let answer = connection.runs().get_run(request).await?.into_inner();
     view(answer.run)

@@ -65,6 +65,7 @@ async fn one(channel: &Channel, items: u64) -> anyhow::Result<Duration> {
             namespace: "default".to_owned(),
             run_id: run.run_id.clone(),
             include_steps: false,
+            whole_bytes_max: 0,
         };
         let answer = runs.get_run(request).await?.into_inner();
         run = answer.run.context("an answer without a run")?;

@@ -37,6 +37,7 @@ pub async fn serve(engine: &SimEngine, call: Call) -> Answer {
                 slots,
                 wait,
                 call_id,
+                whole_bytes_max: None,
             };
             Ok(Said::Tasks(engine.lease(call).await?))
         }

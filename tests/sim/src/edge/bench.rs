@@ -82,7 +82,7 @@ pub struct Bench {
 impl Bench {
     /// Does a task. `None` when its lease turned out to be lost.
     pub async fn work(&self, delivery: &Delivery) -> Option<Outcome> {
-        let input = delivery.input.to_value().unwrap_or(Value::Null);
+        let input = delivery.input.value().unwrap_or(Value::Null);
         match delivery.task.capability.as_str() {
             ECHO => {
                 self.take(0, 150).await;
@@ -256,7 +256,7 @@ fn busy() -> Outcome {
 
 fn value(done: &ClosedOperation) -> Value {
     match &done.result {
-        Ok(Some(payload)) => payload.to_value().unwrap_or(Value::Null),
+        Ok(Some(payload)) => payload.value().unwrap_or(Value::Null),
         Ok(None) => Value::Null,
         Err(failure) => json!({ "failed": failure.code }),
     }

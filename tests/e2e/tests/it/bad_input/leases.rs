@@ -79,6 +79,7 @@ impl Hand {
         let request = ReportTasksRequest {
             reports: vec![report],
             next_slots: 0,
+            whole_bytes_max: 0,
         };
         let answer = self.client.report_tasks(request).await?.into_inner();
         Ok(match answer.results[0].result.as_ref().expect("a result") {

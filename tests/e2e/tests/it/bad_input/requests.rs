@@ -95,6 +95,7 @@ async fn what_is_too_large_unknown_or_forged_is_refused_by_name() -> anyhow::Res
         namespace: NAMESPACE.to_owned(),
         run_id: run_id.to_owned(),
         include_steps: false,
+        whole_bytes_max: 0,
     };
     let nobody = run.chars().rev().skip(1).collect::<String>();
     story::assert_refused(runs.get_run(get(&nobody)).await, ErrorReason::RunNotFound);
