@@ -10,9 +10,10 @@ use fulcrum_proto::workflow::v1::definition_service_client::DefinitionServiceCli
 use fulcrum_proto::workflow::v1::run_service_client::RunServiceClient;
 use fulcrum_proto::workflow::v1::timeline_service_client::TimelineServiceClient;
 use fulcrum_sdk::client::ANSWER_BYTES_MAX;
+use fulcrum_sdk::transfer::{Patience, Transfer};
 use fulcrum_sdk::{ConnectError, IdentityDir, IdentityError, channel};
 
-use super::patience::Patient;
+use super::patience::{CALLS_MAX, Patient};
 use crate::context::target::Target;
 use crate::error::CliError;
 
@@ -23,6 +24,8 @@ pub type Channel = Patient<channel::Channel>;
 #[derive(Clone)]
 pub struct Connection {
     channel: Channel,
+    /// Without patience, which keeps what it sends: values in pieces have their own.
+    transfer: Transfer,
     target: Target,
 }
 
@@ -38,6 +41,7 @@ impl Connection {
         let channel = Box::pin(channel::connect(&endpoint(&target.address), &identity)).await;
         let channel = channel.map_err(|error| connect_error(&target.address, &error))?;
         Ok(Self {
+            transfer: Transfer::new(channel.clone(), Patience::Tries(CALLS_MAX)),
             channel: Patient::new(channel),
             target,
         })
@@ -53,6 +57,12 @@ impl Connection {
     #[must_use]
     pub fn namespace(&self) -> String {
         self.target.namespace.clone()
+    }
+
+    /// Values that are too large for a message.
+    #[must_use]
+    pub fn transfer(&self) -> &Transfer {
+        &self.transfer
     }
 
     /// Definitions.

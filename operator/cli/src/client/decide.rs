@@ -7,6 +7,7 @@ use fulcrum_proto::review::v1::{
 
 use super::connection::Connection;
 use super::request_id;
+use super::transfer;
 use crate::error::CliError;
 
 /// Most reviews in one page of a listing.
@@ -59,9 +60,12 @@ pub async fn get(connection: &Connection, review_id: &str) -> Result<Review, Cli
         review_id: review_id.to_owned(),
     };
     let answer = connection.reviews().get_review(request).await?.into_inner();
-    answer
+    let mut review = answer
         .review
-        .ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))
+        .ok_or_else(|| CliError::BadAnswer("it names no review".to_owned()))?;
+    let payloads = review.show.iter_mut().chain(review.edited.iter_mut());
+    transfer::whole(connection, payloads).await?;
+    Ok(review)
 }
 
 /// What was decided about a review as it was shown.
@@ -88,7 +92,7 @@ pub async fn decide(
         namespace: connection.namespace(),
         review_id: shown.review_id.clone(),
         decision: verdict.decision.into(),
-        edited: verdict.edited,
+        edited: transfer::lighten(connection, verdict.edited).await?,
         comment: verdict.comment,
         shown_digest: shown.digest.clone(),
         request_id: request_id::fresh()?,

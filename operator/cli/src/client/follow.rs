@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use fulcrum_proto::workflow::v1::{GetRunRequest, Run, WatchRunRequest};
+use fulcrum_sdk::transfer::WHOLE_BYTES_MAX;
 use tonic::Code;
 
 use super::connection::Connection;
+use super::transfer;
 use crate::error::CliError;
 use crate::view::run::RunView;
 
@@ -33,9 +35,14 @@ pub async fn get(connection: &Connection, run_id: &str, steps: Steps) -> Result<
         namespace: connection.namespace(),
         run_id: run_id.to_owned(),
         include_steps: steps == Steps::Include,
-        whole_bytes_max: 0,
+        whole_bytes_max: WHOLE_BYTES_MAX as u64,
     };
-    let answer = connection.runs().get_run(request).await?.into_inner();
+    let mut answer = connection.runs().get_run(request).await?.into_inner();
+    // Outputs of steps that are so large are told by their size: there may be a thousand of them.
+    if let Some(run) = &mut answer.run {
+        let payloads = run.output.iter_mut().chain(run.input.iter_mut());
+        transfer::whole(connection, payloads).await?;
+    }
     view(answer.run)
 }
 

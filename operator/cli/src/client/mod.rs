@@ -5,7 +5,7 @@
 //! - [`refusal`]: a failed call, read once, here.
 //! - [`advice`]: what to do about each reason of refusal.
 //! - [`follow`], [`events`], [`batch`], [`decide`], [`enrolment`]: what takes more than one call.
-//! - [`payload`]: JSON in and out of payloads; [`request_id`]: ids that make a repeated call harmless.
+//! - [`payload`]: JSON in and out of payloads; [`transfer`]: those that are too large for a message; [`request_id`]: ids that make a repeated call harmless.
 
 pub mod advice;
 pub mod batch;
@@ -18,3 +18,4 @@ pub mod patience;
 pub mod payload;
 pub mod refusal;
 pub mod request_id;
+pub mod transfer;

@@ -3,6 +3,9 @@
 use std::io::Read as _;
 
 use fulcrum_proto::common::v1::Payload;
+use fulcrum_sdk::transfer::WHOLE_BYTES_MAX;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::error::CliError;
@@ -22,6 +25,9 @@ pub fn from_json(value: &Value) -> Payload {
 /// The value in a payload. What is not JSON is told, not shown.
 #[must_use]
 pub fn to_json(payload: &Payload) -> Value {
+    if let Ok(Some(handle)) = payload.handle() {
+        return Value::String(format!("<{} bytes, not shown here>", handle.size_bytes));
+    }
     match payload.encoding.as_str() {
         "" | JSON => serde_json::from_slice(&payload.data).unwrap_or_else(|_| {
             Value::String(format!("<{} bytes that are not JSON>", payload.data.len()))
@@ -51,11 +57,19 @@ pub fn read(option: &str, argument: &str) -> Result<Payload, CliError> {
     } else {
         (argument.to_owned(), option.to_owned())
     };
-    let value = parse(&source, &text)?;
+    if text.len() > WHOLE_BYTES_MAX {
+        // As it is: as a tree of values it would take many times its size.
+        let _is_json: IgnoredAny = parse(&source, &text)?;
+        return Ok(Payload {
+            encoding: JSON.to_owned(),
+            data: text.into_bytes().into(),
+        });
+    }
+    let value: Value = parse(&source, &text)?;
     Ok(from_json(&value))
 }
 
-fn parse(source: &str, text: &str) -> Result<Value, CliError> {
+fn parse<'t, T: Deserialize<'t>>(source: &str, text: &'t str) -> Result<T, CliError> {
     serde_json::from_str(text).map_err(|error| {
         let fix =
             "give one JSON value: '{\"email\": \"ada@example.com\"}', @file.json, or - for stdin";
@@ -82,6 +96,14 @@ mod tests {
             data: vec![1, 2, 3].into(),
         };
         assert_eq!(to_json(&payload), json!("<3 bytes of cbor>"));
+    }
+
+    #[test]
+    fn a_large_argument_goes_as_it_is_if_it_is_json() {
+        let text = format!("[ \"{}\" ]", "x".repeat(WHOLE_BYTES_MAX));
+        let payload = read("--input", &text).expect("reads");
+        assert_eq!(payload.data, text.as_bytes());
+        assert!(read("--input", &text[1..]).is_err());
     }
 
     #[test]

@@ -61,6 +61,20 @@ impl Refusal {
         }
     }
 
+    /// Takes over what an upload or a read of a value was refused with.
+    #[must_use]
+    pub fn from_transfer(refusal: fulcrum_sdk::Refusal) -> Self {
+        let name = refusal.reason.map(ErrorReason::name);
+        Self {
+            code: name.unwrap_or_else(|| grpc_name(refusal.code)).to_owned(),
+            reason: refusal.reason,
+            status: refusal.code,
+            message: refusal.message,
+            fields: Vec::new(),
+            retry_after: refusal.retry_after,
+        }
+    }
+
     /// Reads one refused item of a batched call.
     #[must_use]
     pub fn from_item(error: &ItemError) -> Self {

@@ -3,7 +3,7 @@
 use clap::Args;
 use fulcrum_proto::workflow::v1::SignalRunRequest;
 
-use crate::client::{payload, request_id};
+use crate::client::{payload, request_id, transfer};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::session::Session;
@@ -38,7 +38,7 @@ impl Signal {
             namespace: connection.namespace(),
             run_id: self.run.clone(),
             signal: self.signal.clone(),
-            payload,
+            payload: transfer::lighten(&connection, payload).await?,
             request_id: request_id::fresh()?,
         };
         connection.runs().signal_run(request).await?;

@@ -10,7 +10,7 @@ use fulcrum_proto::workflow::v1::{RunSpec, StartRunRequest};
 use super::csv_rows;
 use super::waiting::{self, Waited};
 use crate::client::connection::Connection;
-use crate::client::{batch, events, payload, request_id};
+use crate::client::{batch, events, payload, request_id, transfer};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Format;
@@ -100,8 +100,9 @@ impl Start {
         }
     }
 
-    async fn one(&self, session: &Session, spec: RunSpec) -> Result<Exit, CliError> {
+    async fn one(&self, session: &Session, mut spec: RunSpec) -> Result<Exit, CliError> {
         let connection = session.connect().await?;
+        spec.input = transfer::lighten(&connection, spec.input).await?;
         let request = StartRunRequest {
             namespace: connection.namespace(),
             spec: Some(spec),
