@@ -8,6 +8,7 @@ mod ending;
 mod journal;
 mod kinds;
 mod onboarding;
+mod payloads;
 mod python;
 mod stage;
 mod story;
