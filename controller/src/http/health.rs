@@ -3,11 +3,15 @@
 //! A controller without its database can do nothing for anybody, so it says that it is not ready, and so that it is
 //! again. That takes more than one sign each way: one slow answer must not send everybody elsewhere. While all is well
 //! nothing is asked of the database for this; that the tick goes on is sign enough.
+//!
+//! A database that falls silent without a word is noticed within [`SILENCE_MAX`], a look and [`UNANSWERED_MAX`] answers that
+//! do not come: five seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::store::Store;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -17,12 +21,12 @@ use crate::clock;
 use crate::grpc::meta;
 use crate::loops::Board;
 
-/// How often a look is taken.
-const PERIOD: Duration = Duration::from_secs(1);
-/// A tick that has not succeeded for this long makes us ask.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Between the beginnings of two looks.
+const PERIOD: Duration = Duration::from_millis(500);
+/// A tick that has not succeeded for this long makes us ask. A quiet one comes every 1.8 s at the latest.
+const SILENCE_MAX: Duration = Duration::from_millis(2_500);
 /// How long an answer may take.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Questions in a row without an answer after which the database counts as lost.
 const UNANSWERED_MAX: u32 = 2;
 /// Answers in a row after which it counts as back.
@@ -47,11 +51,14 @@ impl<S: Store> Health<S> {
     pub async fn keep(self, drain: CancellationToken) {
         self.tell(None).await;
         let mut verdict = Verdict::default();
+        // An answer that did not come has used up the pause before the next question.
+        let mut looks = tokio::time::interval(PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let sign = tokio::select! {
                 biased;
                 () = drain.cancelled() => break,
-                sign = self.next_sign(verdict) => sign,
+                sign = async { looks.tick().await; self.look(verdict).await } => sign,
             };
             match verdict.after(sign) {
                 Some(Standing::Lost) => {
@@ -70,8 +77,7 @@ impl<S: Store> Health<S> {
         self.tell(Some("shutting down")).await;
     }
 
-    async fn next_sign(&self, verdict: Verdict) -> Sign {
-        tokio::time::sleep(PERIOD).await;
+    async fn look(&self, verdict: Verdict) -> Sign {
         if verdict.is_untroubled() && self.pulse_is_fresh() {
             return Sign::Answer;
         }
