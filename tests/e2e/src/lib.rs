@@ -6,6 +6,7 @@
 pub mod api;
 pub mod controller;
 pub mod onboarding;
+pub mod pooler;
 pub mod ports;
 pub mod postgres;
 pub mod process;

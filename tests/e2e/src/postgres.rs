@@ -1,9 +1,10 @@
 //! A private PostgreSQL cluster with durability on, so that pulling the plug means something.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -193,6 +194,24 @@ impl Postgres {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
+    /// Runs statements in a session that stays open in their transaction, with whatever they locked, until the value is
+    /// dropped.
+    pub fn hold(&self, sql: &str) -> anyhow::Result<Held> {
+        let mut session = Command::new(self.bin.join("psql"))
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", &self.url()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = session.stdin.take().context("it is piped")?;
+        let heard = session.stdout.take().context("it is piped")?;
+        let mut held = Held { session, said };
+        writeln!(held.said, "begin;\n{sql};\n\\echo held")?;
+        let mut lines = BufReader::new(heard).lines();
+        let is_held = |line: std::io::Result<String>| line.is_ok_and(|line| line == "held");
+        anyhow::ensure!(lines.any(is_held), "{sql}: the session ended");
+        Ok(held)
+    }
+
     /// Runs a client program of the server's (`createdb`, `pgbench`) against it and returns what it printed.
     pub fn client(&self, name: &str, args: &[&str]) -> anyhow::Result<String> {
         let output = Command::new(self.bin.join(name))
@@ -239,7 +258,21 @@ impl Postgres {
             .args(args)
             .envs(env.filter(|_| name == "pg_ctl"))
             .current_dir("/")
-            .stdin(std::process::Stdio::null()))
+            .stdin(Stdio::null()))
+    }
+}
+
+/// An open transaction; rolled back with the value.
+pub struct Held {
+    session: Child,
+    /// The session ends when nobody can tell it anything any more.
+    said: ChildStdin,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ended = self.session.kill();
+        let _reaped = self.session.wait();
     }
 }
 
@@ -263,7 +296,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id")
         .arg("-u")
         .output()

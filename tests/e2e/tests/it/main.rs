@@ -9,6 +9,7 @@ mod journal;
 mod kinds;
 mod onboarding;
 mod payloads;
+mod pooler;
 mod python;
 mod stage;
 mod story;
