@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fulcrum_e2e::api;
 use fulcrum_e2e::postgres::Postgres;
+use fulcrum_e2e::process::Build;
 use fulcrum_e2e::program::Program;
 use fulcrum_e2e::stack::Stack;
 use fulcrum_e2e::wait;
@@ -98,7 +99,27 @@ impl Field {
         connectors: usize,
         slots: u32,
     ) -> anyhow::Result<Self> {
-        let mut stack = Stack::over(postgres, controllers, settings).await?;
+        Self::of(
+            Build::This,
+            postgres,
+            controllers,
+            settings,
+            connectors,
+            slots,
+        )
+        .await
+    }
+
+    /// As [`Field::over`], of this build.
+    pub async fn of(
+        build: Build,
+        postgres: Postgres,
+        controllers: usize,
+        settings: &[(&str, &str)],
+        connectors: usize,
+        slots: u32,
+    ) -> anyhow::Result<Self> {
+        let mut stack = Stack::of(build, postgres, controllers, settings).await?;
         stack.slots = slots;
         let target = Target::open().await?;
         let mut field = Self {

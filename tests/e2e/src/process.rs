@@ -106,20 +106,35 @@ impl Drop for Process {
     }
 }
 
-/// A binary of this workspace, built beside the test.
-pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let dir = test
-        .parent()
-        .and_then(Path::parent)
-        .context("a test lives in target/<profile>/deps")?;
-    let path = dir.join(name);
-    anyhow::ensure!(
-        path.is_file(),
-        "{} is missing: run `make build` first",
-        path.display()
-    );
-    Ok(path)
+/// A build of Fulcrum: where its binaries are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Build {
+    /// This workspace's, built beside the test.
+    #[default]
+    This,
+    /// Another one's, in this folder.
+    In(PathBuf),
+}
+
+impl Build {
+    /// One of its binaries.
+    pub fn binary(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let test = std::env::current_exe()?;
+        let dir = match self {
+            Self::This => test
+                .parent()
+                .and_then(Path::parent)
+                .context("a test lives in target/<profile>/deps")?,
+            Self::In(dir) => dir,
+        };
+        let path = dir.join(name);
+        anyhow::ensure!(
+            path.is_file(),
+            "{} is missing: run `make build` first",
+            path.display()
+        );
+        Ok(path)
+    }
 }
 
 /// The root of the repository.

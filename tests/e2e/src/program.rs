@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpStream;
 
-use crate::process::{self, Process};
+use crate::process::{Build, Process};
 use crate::wait;
 
 /// How long a program may take to end after SIGTERM: its own deadline is 20 s.
@@ -27,7 +27,7 @@ pub struct Program {
 impl Program {
     /// Describes it; nothing runs yet. `name` is for messages and names the log, `<dir>/<name>.log`.
     pub fn new(name: &str, dir: &Path, binary: &str) -> anyhow::Result<Self> {
-        let binary = process::binary(binary)?;
+        let binary = Build::This.binary(binary)?;
         let (name, dir) = (name.to_owned(), dir.to_owned());
         Ok(Self {
             name,
@@ -55,6 +55,13 @@ impl Program {
     pub fn set_env(&mut self, name: &str, value: impl Into<String>) {
         self.env.retain(|(other, _)| other != name);
         self.env.push((name.to_owned(), value.into()));
+    }
+
+    /// Is of this build from the next start on.
+    pub fn be_of(&mut self, build: &Build) -> anyhow::Result<()> {
+        let name = self.binary.file_name().and_then(std::ffi::OsStr::to_str);
+        self.binary = build.binary(name.context("a binary has a name")?)?;
+        Ok(())
     }
 
     /// Its command: the caller's settings for Fulcrum's programs are not passed on.

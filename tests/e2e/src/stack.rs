@@ -22,6 +22,7 @@ use fulcrum_sdk::{Enrolment, IdentityDir};
 use crate::api::Api;
 use crate::controller::Controller;
 use crate::postgres::Postgres;
+use crate::process::Build;
 use crate::program::Program;
 use crate::wait;
 
@@ -38,6 +39,8 @@ pub struct Stack {
     pub api: Api,
     /// How many tasks at once a worker takes that is started from now on.
     pub slots: u32,
+    /// What build such a worker is of.
+    pub build: Build,
     dir: tempfile::TempDir,
 }
 
@@ -58,11 +61,22 @@ impl Stack {
         controllers: usize,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        Self::of(Build::This, postgres, controllers, settings).await
+    }
+
+    /// As [`Stack::over`], of this build.
+    pub async fn of(
+        build: Build,
+        postgres: Postgres,
+        controllers: usize,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("fulcrum-e2e-").tempdir()?;
         let mut all = Vec::new();
         for n in 0..controllers {
             let name = format!("controller-{n}");
             let mut controller = Controller::new(&name, dir.path(), &postgres.url(), settings)?;
+            controller.program.be_of(&build)?;
             controller.up().await?;
             all.push(controller);
         }
@@ -76,6 +90,7 @@ impl Stack {
             postgres,
             api,
             slots: SLOTS,
+            build,
             dir,
         })
     }
@@ -134,6 +149,28 @@ impl Stack {
             .await
     }
 
+    /// Runs `fulcrum` as this identity, at this controller, and gives what it printed.
+    ///
+    /// # Errors
+    /// It ended with another code than 0; with what it said.
+    pub fn fulcrum(&self, identity: &str, at: usize, args: &[&str]) -> anyhow::Result<String> {
+        let endpoint = self.controllers[at].endpoint();
+        let identity = self.worker_dir(identity).join("identity");
+        let contexts = self.dir().join("contexts");
+        let program = Program::new("fulcrum", self.dir(), "fulcrum")?
+            .env(
+                "FULCRUM_CONFIG_DIR",
+                contexts.to_str().context("the path is text")?,
+            )
+            .args(["--address", endpoint.trim_start_matches("https://")])
+            .args(["--identity", identity.to_str().context("the path is text")?])
+            .args(args.iter().copied());
+        let output = program.command().output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "fulcrum {args:?}: {said}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// Where a worker keeps its files.
     pub fn worker_dir(&self, name: &str) -> PathBuf {
         self.dir().join(name)
@@ -150,7 +187,7 @@ impl Stack {
     ) -> anyhow::Result<Program> {
         let controller = &self.controllers[at];
         let identity = self.worker_dir(name).join("identity");
-        let program = Program::new(name, self.dir(), binary)?
+        let mut program = Program::new(name, self.dir(), binary)?
             .args([
                 "run",
                 "--controller",
@@ -164,6 +201,7 @@ impl Stack {
             ])
             .env("FULCRUM_SLOTS", self.slots.to_string())
             .env("RUST_LOG", "info");
+        program.be_of(&self.build)?;
         // Whoever has joined needs no token, and the name is taken.
         Ok(if IdentityDir::at(&identity).is_enrolled() {
             program

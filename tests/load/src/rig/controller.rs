@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fulcrum_e2e::ports;
-use fulcrum_e2e::process::{Process, binary};
+use fulcrum_e2e::process::{Build, Process};
 use fulcrum_sdk::{Enrolment, IdentityDir, enrol};
 
 use crate::rig::patience::until;
@@ -140,6 +140,6 @@ fn binary_beside(name: &str) -> anyhow::Result<PathBuf> {
     if beside.is_file() {
         Ok(beside)
     } else {
-        binary(name)
+        Build::This.binary(name)
     }
 }
