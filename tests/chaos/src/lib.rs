@@ -11,8 +11,10 @@
 
 pub mod field;
 pub mod hand;
+pub mod load;
 pub mod machine;
 pub mod oracle;
+pub mod past;
 pub mod proxy;
 pub mod scale;
 pub mod target;

@@ -54,3 +54,12 @@ pub fn uuid(id: &str) -> anyhow::Result<u128> {
         Ok((value << 5) | u128::try_from(digit)?)
     })
 }
+
+/// The TypeID of these 128 bits.
+pub fn text(prefix: &str, id: u128) -> String {
+    let digits = (0..26).rev().map(|place| {
+        let digit = usize::try_from((id >> (place * 5)) & 31).unwrap_or_default();
+        char::from(ALPHABET.as_bytes()[digit])
+    });
+    format!("{prefix}_{}", digits.collect::<String>())
+}

@@ -10,6 +10,15 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Polls `look` until it gives a value. Fails with the last obstacle.
 pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
     what: &str,
+    look: impl FnMut() -> F,
+) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// As [`until`], with a patience of its own.
+pub async fn within<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    patience: Duration,
+    what: &str,
     mut look: impl FnMut() -> F,
 ) -> T {
     let began = Instant::now();
@@ -19,8 +28,8 @@ pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
             Err(obstacle) => obstacle,
         };
         assert!(
-            began.elapsed() < PATIENCE,
-            "{what}: not within {PATIENCE:?}; last seen: {obstacle:?}"
+            began.elapsed() < patience,
+            "{what}: not within {patience:?}; last seen: {obstacle:?}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

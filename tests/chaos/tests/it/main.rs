@@ -9,5 +9,6 @@ mod load;
 mod machine;
 mod manual;
 mod odd;
+mod retention;
 mod storage;
 mod workers;
