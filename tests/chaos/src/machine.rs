@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use fulcrum_e2e::process::Build;
 
 use crate::scale::Scale;
 
@@ -36,6 +37,8 @@ pub enum Need {
     Compiler,
     /// Control groups of the first version with a cpu controller.
     CpuGroups,
+    /// The build before this one, from `scripts/previous-build`.
+    PreviousBuild,
 }
 
 impl Need {
@@ -49,6 +52,7 @@ impl Need {
                 Path::new(CPU_GROUPS).join("cpu.cfs_quota_us").exists()
                     || Path::new(CPU_GROUPS).join("cgroup.procs").exists()
             }
+            Self::PreviousBuild => previous_build().is_some(),
         }
     }
 }
@@ -135,6 +139,12 @@ impl Drop for Dropped {
             }
         }
     }
+}
+
+/// The build that installations are upgraded from, if there is one. `make test` and `make chaos` say where.
+pub fn previous_build() -> Option<Build> {
+    let folder = std::env::var_os("FULCRUM_PREVIOUS_BUILD")?;
+    Some(Build::In(folder.into())).filter(|build| build.binary("fulcrum-controller").is_ok())
 }
 
 /// The library that gives a process another time, if it is installed.

@@ -11,4 +11,5 @@ mod manual;
 mod odd;
 mod retention;
 mod storage;
+mod upgrade;
 mod workers;
