@@ -15,6 +15,9 @@ use fulcrum_sdk::{Refusal, client};
 use serde_json::json;
 use tonic::Code;
 
+/// Before a call is made again, if nobody said when.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// The field, with a wire between its controllers and its database.
 async fn over_a_wire(controllers: usize, connectors: usize) -> anyhow::Result<(Field, Wire)> {
     let postgres = Postgres::start()?;
@@ -185,6 +188,9 @@ async fn fault_19_the_database_falls_silent() -> anyhow::Result<()> {
                 Code::DeadlineExceeded => unanswered += 1,
                 _ => panic!("{refusal:?}"),
             }
+            // Whoever is refused is told when to come again; a connection whose calls come at once is cut in the end.
+            let pause = refusal.retry_after.unwrap_or(PAUSE);
+            tokio::time::sleep(pause).await;
         }
     };
     // Asked all the time, whatever becomes of the starts.
