@@ -219,7 +219,14 @@ impl Tries {
         // A broken frame may come again whole; what is spoiled in the store does not.
         let is_for_now = refusal.is_temporary() && refusal.reason != Some(ErrorReason::DataCorrupt);
         self.made += 1;
-        self.defects += u32::from(refusal.reason == Some(ErrorReason::Internal));
+        let is_defect = match refusal.reason {
+            Some(reason) => reason == ErrorReason::Internal,
+            None => matches!(
+                refusal.code,
+                Code::Internal | Code::Unknown | Code::DataLoss
+            ),
+        };
+        self.defects += u32::from(is_defect);
         let too_often = match self.patience {
             Patience::Endless => self.defects >= DEFECTS_MAX,
             Patience::Tries(tries) => self.made >= tries,

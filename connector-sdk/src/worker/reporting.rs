@@ -139,7 +139,11 @@ fn verdict(error: &ItemError) -> Verdict {
         | ErrorReason::Draining
         | ErrorReason::StoreUnavailable
         | ErrorReason::RunNewer => Verdict::Later,
-        ErrorReason::Internal | ErrorReason::LimitExceeded => Verdict::Defect,
+        ErrorReason::Internal
+        | ErrorReason::LimitExceeded
+        // What was uploaded of it is lost, and nothing else was kept.
+        | ErrorReason::HandleExpired
+        | ErrorReason::HandleInvalid => Verdict::Defect,
         // A reason of a later version: whether to come back is said beside it.
         ErrorReason::Unspecified if error.retry_after.is_some() => Verdict::Defect,
         _ => Verdict::Final,

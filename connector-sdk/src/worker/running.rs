@@ -75,9 +75,9 @@ pub(super) async fn run(
     trace::join(&span, &task.traceparent, &task.tracestate, task.attempt);
     let stop = job.stop.clone();
     let work = async {
-        let ending = work(&bench, capability, job).await;
+        let ending = work(&bench, capability.clone(), job).await;
         let outcome = outcome(ending, bench.payload_bytes_max);
-        carrying::lightened(&bench, &task.namespace, outcome).await
+        carrying::lightened(&bench, &task.namespace, outcome, capability.as_deref()).await
     };
     let outcome = tokio::select! {
         biased;
@@ -207,7 +207,7 @@ fn before(code: &str) -> Failure {
 
 /// A call that was dropped midway. Where doing it twice is harmless, it may simply be done again; otherwise
 /// nobody knows what it did.
-fn interrupted(contract: &Contract, code: &str, message: impl Into<String>) -> Failure {
+pub(super) fn interrupted(contract: &Contract, code: &str, message: impl Into<String>) -> Failure {
     match (contract.effect, contract.idempotency) {
         (EffectClass::Read, _) | (_, Idempotency::Natural | Idempotency::Keyed) => {
             Failure::transient(code, message)

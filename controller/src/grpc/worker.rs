@@ -329,10 +329,7 @@ impl Workers {
             return Ok(Held::default());
         }
         let namespace = caller.principal().scope.to_string();
-        let holder = Holder {
-            identity: caller.principal().id,
-            namespace: self.registry.namespace(&namespace).await?.id,
-        };
+        let holder = Holder::of(caller, self.registry.namespace(&namespace).await?.id);
         self.handles.redeem(holder, payloads).await
     }
 

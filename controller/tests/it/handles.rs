@@ -1,5 +1,6 @@
 //! What uploads and handles are refused for.
 
+use fulcrum_controller::config::Config;
 use fulcrum_controller::foundation::Foundation;
 use fulcrum_controller::grpc::payloads::seal::{Handle, HandleSeal};
 use fulcrum_core::time::Timestamp;
@@ -23,7 +24,11 @@ use crate::stack::{Member, SOURCE, Stack, assert_reason, config, registration};
 const SEAL_BYTES: usize = 17;
 
 async fn site() -> (Stack, Member) {
-    let (stack, operator) = Stack::start().await;
+    site_with(|_| {}).await
+}
+
+async fn site_with(change: impl FnOnce(&mut Config)) -> (Stack, Member) {
+    let (stack, operator) = Stack::start_with(change).await;
     let definition = workflow::ApplyDefinitionRequest {
         source: SOURCE.into(),
         allow_unregistered: true,
@@ -287,5 +292,73 @@ async fn one_identity_has_so_many_streams_and_others_have_theirs() {
     let connector = stack.add_connector(&operator).await;
     let _open = filled(&operator, 9, "server.payload_streams_per_identity_max").await;
     connector.upload("1").await;
+    stack.controller.shut_down().await;
+}
+
+#[tokio::test]
+async fn values_that_never_have_room_together_are_refused_for_good() {
+    let max: u32 = 1 << 20;
+    let (stack, operator) = site_with(|config| {
+        config.limits.payload_bytes_max = max;
+        config.server.payload_stream_bytes_max = max;
+    })
+    .await;
+    let connector = stack.add_connector(&operator).await;
+    let registered = connector.tasks().register(registration("text.greet")).await;
+    registered.expect("registers");
+    let input = operator.upload(r#"{"name":"Ana"}"#).await;
+    operator.greet_with("", input).await.expect("starts");
+    let request = worker::LeaseTasksRequest {
+        slots: 1,
+        wait: Some(prost_types::Duration {
+            seconds: 20,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let leased = connector.tasks().lease_tasks(request).await;
+    let lease = leased
+        .expect("an answer")
+        .into_inner()
+        .tasks
+        .remove(0)
+        .lease;
+
+    let value = connector.upload(&text(700_000)).await;
+    let call = |n: u8| worker::ParkedOperation {
+        name: format!("call-{n}"),
+        input_digest: vec![n; 32].into(),
+        operation: Some(worker::parked_operation::Operation::Call(
+            worker::CallOperation {
+                capability: "text.greet".to_owned(),
+                input: Some(value.clone()),
+            },
+        )),
+    };
+    let parked = |operations| worker::ReportTasksRequest {
+        reports: vec![worker::TaskReport {
+            lease: lease.clone(),
+            outcome: Some(worker::task_report::Outcome::Parked(
+                worker::ParkedOutcome { operations },
+            )),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let mut results = Vec::new();
+    for operations in [vec![call(1), call(2)], vec![call(1)]] {
+        let answer = connector.tasks().report_tasks(parked(operations)).await;
+        let result = answer.expect("an answer").into_inner().results.remove(0);
+        results.push(result.result.expect("a result"));
+    }
+    let worker::task_report_result::Result::Error(refused) = &results[0] else {
+        panic!("both were taken: {results:?}");
+    };
+    assert_eq!(refused.reason(), ErrorReason::LimitExceeded);
+    assert!(refused.retry_after.is_none(), "it never fits");
+    assert!(
+        matches!(results[1], worker::task_report_result::Result::Accepted(_)),
+        "each by itself has room: {results:?}"
+    );
     stack.controller.shut_down().await;
 }

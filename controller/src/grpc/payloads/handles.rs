@@ -172,6 +172,7 @@ fn refused(field: &str, refusal: HandleRefusal) -> Fault {
 fn lost(error: StoreError) -> Fault {
     match error {
         StoreError::CorruptPayload { .. } => {
+            tracing::warn!(%error, "an upload cannot be read any more");
             expired("what was uploaded cannot be read any more; upload it again".to_owned())
         }
         error => error.into(),

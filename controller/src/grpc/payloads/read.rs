@@ -1,7 +1,10 @@
 //! Giving a value in pieces.
 //!
 //! A task of its own reads ahead of the caller by a few pieces and no more: the caller's window decides the pace, and
-//! whoever takes nothing for too long is not waited for. What it holds is bounded by the number of streams.
+//! whoever takes nothing for too long is not waited for. A stream has its place until its caller is gone, too: so long there
+//! are pieces of it here.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fulcrum_core::payload::PayloadRef;
@@ -38,10 +41,7 @@ impl Payloads {
         let place = self.streams.take(caller.principal().id)?;
         caller.reach(&request.namespace)?;
         let namespace = self.registry.namespace(&request.namespace).await?;
-        let holder = Holder {
-            identity: caller.principal().id,
-            namespace: namespace.id,
-        };
+        let holder = Holder::of(caller, namespace.id);
         let payload = self.handles.readable(holder, &request.handle)?;
         let offset = u32::try_from(request.offset_bytes).ok();
         let offset = offset.filter(|offset| *offset <= payload.bytes);
@@ -50,17 +50,23 @@ impl Payloads {
             Fault::field("offset_bytes", problem)
         })?;
         let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
-        let sending = self.clone().send(payload, offset, sender, place);
+        let place = Arc::new(place);
+        let sending = self
+            .clone()
+            .send(payload, offset, sender, Arc::clone(&place));
         self.tasks.spawn(Stage::Polls, "payload", sending);
-        let idle = self.idle;
-        Ok(stream::unfold(Some(receiver), move |receiver| async move {
-            let mut receiver = receiver?;
+        let (idle, drain) = (self.idle, self.polls_end.clone());
+        let coming = Some((receiver, place, drain));
+        Ok(stream::unfold(coming, move |coming| async move {
+            let (mut receiver, place, drain) = coming?;
             match receiver.recv().await {
                 Some(Sent::Piece(piece)) => {
-                    Some((Ok(ReadPayloadResponse { piece }), Some(receiver)))
+                    let coming = Some((receiver, place, drain));
+                    Some((Ok(ReadPayloadResponse { piece }), coming))
                 }
                 Some(Sent::Failed(fault)) => Some((Err(fault.into()), None)),
                 Some(Sent::End) => None,
+                None if drain.is_cancelled() => Some((Err(leaving().into()), None)),
                 None => Some((Err(stalled("nothing was taken", idle).into()), None)),
             }
         }))
@@ -71,14 +77,14 @@ impl Payloads {
         payload: PayloadRef,
         mut from: u32,
         sender: mpsc::Sender<Sent>,
-        _place: Place,
+        _place: Arc<Place>,
     ) {
         let transfer = self.handles.store.transfer();
         while from < payload.bytes {
             let to = payload.bytes.min(from.saturating_add(READ_BYTES_MAX));
             let part = tokio::select! {
                 part = transfer.part(payload, from..to) => part.map_err(Fault::from),
-                () = self.polls_end.cancelled() => Err(Fault::draining("read on from the offset")),
+                () = self.polls_end.cancelled() => Err(leaving()),
             };
             let part = match part {
                 Ok(part) => Bytes::from(part),
@@ -105,4 +111,8 @@ impl Payloads {
             () = self.polls_end.cancelled() => false,
         }
     }
+}
+
+fn leaving() -> Fault {
+    Fault::draining("read on from the offset")
 }

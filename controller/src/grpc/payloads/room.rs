@@ -86,6 +86,7 @@ impl Drop for Place {
 pub struct Bytes {
     free: Arc<Semaphore>,
     limit: &'static str,
+    bytes_max: u32,
 }
 
 /// Some of it; given back when dropped.
@@ -108,16 +109,27 @@ impl Bytes {
         Self {
             free: Arc::new(Semaphore::new(bytes_max as usize)),
             limit,
+            bytes_max,
         }
     }
 
     /// Takes room for so many bytes, all at once.
     ///
     /// # Errors
-    /// `OVERLOADED` when there is not so much now.
+    /// `OVERLOADED` when there is not so much now; `LIMIT_EXCEEDED` when there never is.
     pub fn hold(&self, bytes: u32) -> Result<Held, Fault> {
         if bytes == 0 {
             return Ok(Held(None));
+        }
+        if bytes > self.bytes_max {
+            let Self {
+                limit, bytes_max, ..
+            } = self;
+            let message = format!(
+                "the values of one request have {bytes} bytes; `{limit}` allows {bytes_max} together"
+            );
+            let reason = ErrorReason::LimitExceeded;
+            return Err(Fault::new(Code::ResourceExhausted, reason, message).fact("limit", *limit));
         }
         let permit = Arc::clone(&self.free).try_acquire_many_owned(bytes);
         permit
@@ -182,6 +194,7 @@ mod tests {
         assert_eq!(bytes.free.available_permits(), 10);
         held.clear();
         assert_eq!(bytes.free.available_permits(), 100);
-        assert!(bytes.hold(101).is_err(), "nor will there ever be");
+        let never = bytes.hold(101).expect_err("nor will there ever be");
+        assert!(never.retry_after.is_none());
     }
 }

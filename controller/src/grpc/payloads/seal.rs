@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grpc::seal::Seal;
 use crate::identity::IdentityId;
+use crate::server::Caller;
 
 const SEAL_VERSION: u8 = 1;
 /// Apart from what else the installation's key authenticates.
@@ -31,6 +32,17 @@ pub struct Holder {
     pub identity: IdentityId,
     /// The namespace in which it is used.
     pub namespace: NamespaceId,
+}
+
+impl Holder {
+    /// The caller, in this namespace.
+    #[must_use]
+    pub fn of(caller: &Caller, namespace: NamespaceId) -> Self {
+        Self {
+            identity: caller.principal().id,
+            namespace,
+        }
+    }
 }
 
 /// What a handle says.

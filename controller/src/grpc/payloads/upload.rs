@@ -41,10 +41,7 @@ impl Payloads {
         };
         caller.reach(&header.namespace)?;
         let namespace = self.registry.namespace(&header.namespace).await?;
-        let holder = Holder {
-            identity: caller.principal().id,
-            namespace: namespace.id,
-        };
+        let holder = Holder::of(caller, namespace.id);
         let (value, hash, held) = self.taken(header, parts).await?;
         let reference = PayloadRef {
             id: self.new_id(&namespace)?,

@@ -7,9 +7,9 @@ use fulcrum_store::catalog::Page;
 use fulcrum_store::views::ReviewPosition;
 
 use super::Reviews;
-use super::service::holder;
 use crate::grpc::convert::request as ids;
 use crate::grpc::page::{self, Listing};
+use crate::grpc::payloads::seal::Holder;
 use crate::server::{Caller, Fault};
 
 impl Reviews {
@@ -51,7 +51,7 @@ impl Reviews {
         };
         let (stored, more) = page::cut(read, rows);
         let (shown, more) = self
-            .show_all(holder(caller, &namespace), &namespace, stored, more)
+            .show_all(Holder::of(caller, namespace.id), &namespace, stored, more)
             .await?;
         let next_page_token =
             listing.next(more, shown.last().map(|(at, _)| (at.asked_at.0, at.review)));

@@ -60,7 +60,7 @@ impl ReviewService for Reviews {
         let namespace = self.namespace(&caller, &request.namespace).await?;
         let stored = self.find(&namespace, &request.review_id).await?;
         let review = self
-            .show(holder(&caller, &namespace), &namespace, stored)
+            .show(Holder::of(&caller, namespace.id), &namespace, stored)
             .await?;
         Ok(Response::new(wire::GetReviewResponse {
             review: Some(review),
@@ -86,7 +86,7 @@ impl Reviews {
         request: wire::DecideReviewRequest,
     ) -> Result<wire::Review, Fault> {
         let namespace = self.namespace(caller, &request.namespace).await?;
-        let holder = holder(caller, &namespace);
+        let holder = Holder::of(caller, namespace.id);
         let mut named = request.clone();
         self.handles.name_by_value(holder, &mut named.edited);
         let client = ids::client_request("DecideReview", &request.request_id, &named)?;
@@ -155,13 +155,5 @@ impl Reviews {
     pub(super) async fn namespace(&self, caller: &Caller, name: &str) -> Result<Namespace, Fault> {
         caller.reach(name)?;
         Ok(self.registry.namespace(name).await?)
-    }
-}
-
-/// The caller, as one that handles are given to.
-pub(super) fn holder(caller: &Caller, namespace: &Namespace) -> Holder {
-    Holder {
-        identity: caller.principal().id,
-        namespace: namespace.id,
     }
 }

@@ -127,9 +127,9 @@ impl Reviews {
         let mut references: Vec<PayloadRef> = Vec::new();
         for stored in stored {
             let edited = endings.get(&stored.review.review).and_then(Ending::edited);
-            let shown = [Some(stored.review.show), edited].into_iter().flatten();
-            references.push(stored.review.content);
-            references.extend(shown.filter(|reference| convert::is_whole(*reference)));
+            let row = &stored.review;
+            let wanted = [Some(row.content), Some(row.show), edited].into_iter();
+            references.extend(wanted.flatten().filter(|value| convert::is_whole(*value)));
         }
         references.sort_unstable();
         references.dedup();
@@ -141,7 +141,8 @@ impl Reviews {
     }
 }
 
-/// How many of these an answer has room for; at least one.
+/// How many of these an answer has room for; at least one. The title is a part of the content, which is nearly what is
+/// shown once more, and is read for it.
 fn fitting(stored: &[StoredReview], endings: &HashMap<ReviewId, Ending>) -> usize {
     let mut room = ANSWER_BYTES_MAX as u64;
     let fits = |stored: &&StoredReview| {
@@ -150,7 +151,11 @@ fn fitting(stored: &[StoredReview], endings: &HashMap<ReviewId, Ending>) -> usiz
         let values = [Some(row.show), ending.and_then(Ending::edited)].into_iter();
         let whole = values.flatten().filter(|value| convert::is_whole(*value));
         let bytes: u64 = whole.map(|value| u64::from(value.bytes)).sum();
-        let rest = room.checked_sub(convert::ENVELOPE_BYTES_MAX + bytes);
+        let title = match convert::is_whole(row.content) {
+            true => row.content.bytes.saturating_sub(row.show.bytes),
+            false => 0,
+        };
+        let rest = room.checked_sub(convert::ENVELOPE_BYTES_MAX + bytes + u64::from(title));
         room = rest.unwrap_or_default();
         rest.is_some()
     };

@@ -77,7 +77,7 @@ impl RunService for Runs {
         let request = request.into_inner();
         let namespace = self.namespace(&caller, &request.namespace).await?;
         let run = ids::run_id(&request.run_id)?;
-        let holder = holder(&caller, &namespace);
+        let holder = Holder::of(&caller, namespace.id);
         let give = |reference| self.handles.to_read(holder, reference);
         let carriage = match payload::whole_bytes_max(request.whole_bytes_max) {
             Some(whole_bytes_max) => Carriage::ByHandle(whole_bytes_max, &give),
@@ -129,7 +129,8 @@ impl RunService for Runs {
                 Fault::field("signal", format!("must have 1 to {SIGNAL_BYTES_MAX} bytes")).into(),
             );
         }
-        let holder = holder(&caller, &self.namespace(&caller, &request.namespace).await?);
+        let namespace = self.namespace(&caller, &request.namespace).await?;
+        let holder = Holder::of(&caller, namespace.id);
         let mut named = request.clone();
         self.handles.name_by_value(holder, &mut named.payload);
         let client = ids::client_request("SignalRun", &request.request_id, &named)?;
@@ -202,14 +203,6 @@ impl Runs {
             request,
             trace: trace::current(),
         })
-    }
-}
-
-/// The caller, as one that handles are given to.
-pub(super) fn holder(caller: &Caller, namespace: &Namespace) -> Holder {
-    Holder {
-        identity: caller.principal().id,
-        namespace: namespace.id,
     }
 }
 

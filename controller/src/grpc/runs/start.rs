@@ -12,7 +12,6 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::Runs;
-use super::service::holder;
 use crate::engine::handle::ClientRequest;
 use crate::engine::starting::{StartRequest, Started};
 use crate::grpc::caller::actor;
@@ -20,6 +19,7 @@ use crate::grpc::convert::payload::Carriage;
 use crate::grpc::convert::run::Detail;
 use crate::grpc::convert::{definition, fault, payload, request as ids, time, trace};
 use crate::grpc::payloads::room::Held;
+use crate::grpc::payloads::seal::Holder;
 use crate::identity::registry::Namespace;
 use crate::server::{Caller, Fault};
 
@@ -50,7 +50,7 @@ impl Runs {
         let mut named = request.clone();
         let input = named.spec.as_mut().and_then(|spec| spec.input.as_mut());
         self.handles
-            .name_by_value(holder(caller, &namespace), input);
+            .name_by_value(Holder::of(caller, namespace.id), input);
         let client = ids::client_request("StartRun", &request.request_id, &named)?;
         let wait = match request.wait {
             Some(span) => Duration::from_millis(time::to_span("wait", span)?.0).min(START_WAIT_MAX),
@@ -71,7 +71,10 @@ impl Runs {
             return Ok(answer(started, run));
         }
         // One that came apart is not kept in memory for as long as its run takes.
-        let input = request.input.clone().filter(|_| held.is_none());
+        let input = match held.is_none() {
+            true => request.input.clone(),
+            false => None,
+        };
         let followed = self.engine.start_followed(request).await?;
         let started = followed.started;
         self.agreed(&namespace, started, keyed).await?;
@@ -118,7 +121,7 @@ impl Runs {
             };
             let mut named = spec.clone();
             self.handles
-                .name_by_value(holder(caller, &namespace), &mut named.input);
+                .name_by_value(Holder::of(caller, namespace.id), &mut named.input);
             let client = ids::client_request("BatchStartRuns", &id, &named)?;
             starts.push(self.start_item(caller, &namespace, i, spec, client));
         }
@@ -217,7 +220,7 @@ impl Runs {
         };
         let held = self
             .handles
-            .redeem(holder(caller, namespace), &mut spec.input)
+            .redeem(Holder::of(caller, namespace.id), &mut spec.input)
             .await?;
         let input = spec
             .input
