@@ -19,6 +19,7 @@ use fulcrum_sdk::client;
 use tokio::task::JoinSet;
 
 use crate::load::starter::{Started, Starter};
+use crate::meter::clock;
 use crate::rig::installation::Installation;
 use crate::rig::workflow::Workflow;
 use crate::sitting::{Options, Record};
@@ -37,6 +38,22 @@ const IN_FLIGHT: &str = "drop table if exists public.bench_in_flight; create tab
                          select task_id, lease_seq from tasks where state = 'leased'";
 const STILL_LEASED: &str = "select count(*) from tasks join public.bench_in_flight using (task_id, lease_seq) \
                             where state = 'leased'";
+
+/// Looks every ten milliseconds and tells when nothing was left, in seconds since 1970. A look from outside takes half a
+/// second while cores are busy.
+const WHEN_RELEASED: &str = "create or replace function public.bench_released() returns numeric language plpgsql as $$
+begin
+  for look in 1 .. 3000 loop
+    exit when not exists (
+      select from tasks join public.bench_in_flight using (task_id, lease_seq) where state = 'leased');
+    perform pg_sleep(0.01);
+  end loop;
+  return extract(epoch from clock_timestamp());
+end
+$$;
+select public.bench_released()";
+/// When the looks move into the database: not before, since whoever looks there keeps old rows from being cleared away.
+const NEAR: Duration = Duration::from_secs(29);
 
 /// A run that a caller got to its end.
 struct Ended {
@@ -70,12 +87,13 @@ async fn kill_once(
     tokio::time::sleep(BEFORE).await;
 
     let killed = callers.began.elapsed();
+    let killed_at = clock::unix_us();
     let controller = &mut installation.controllers[0];
     controller.kill()?;
     postgres.value(IN_FLIGHT)?;
     controller.start_again()?;
     let in_flight = count(&postgres, "select count(*) from public.bench_in_flight").await?;
-    let released = released(&postgres, &callers, killed).await?;
+    let released = released(&postgres, &callers, killed, killed_at).await?;
     let rest = (killed + AFTER).saturating_sub(callers.began.elapsed());
     tokio::time::sleep(rest).await;
 
@@ -123,22 +141,28 @@ async fn released(
     postgres: &Arc<Postgres>,
     callers: &Callers,
     killed: Duration,
+    killed_at_us: i64,
 ) -> anyhow::Result<Duration> {
-    loop {
-        let left = count(postgres, STILL_LEASED).await?;
+    while callers.began.elapsed() - killed < NEAR {
         let since = callers.began.elapsed() - killed;
-        if left == 0 {
+        if count(postgres, STILL_LEASED).await? == 0 {
             return Ok(since);
         }
-        anyhow::ensure!(since < PATIENCE, "{left} tasks stay leased");
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    let at_s: f64 = ask(postgres, WHEN_RELEASED).await?.parse()?;
+    let left = count(postgres, STILL_LEASED).await?;
+    anyhow::ensure!(left == 0, "{left} tasks stay leased");
+    Ok(Duration::from_secs_f64(at_s - killed_at_us as f64 / 1e6))
 }
 
 async fn count(postgres: &Arc<Postgres>, sql: &'static str) -> anyhow::Result<u64> {
+    Ok(ask(postgres, sql).await?.parse()?)
+}
+
+async fn ask(postgres: &Arc<Postgres>, sql: &'static str) -> anyhow::Result<String> {
     let postgres = Arc::clone(postgres);
-    let text = tokio::task::spawn_blocking(move || postgres.value(sql)).await??;
-    Ok(text.parse()?)
+    tokio::task::spawn_blocking(move || postgres.value(sql)).await?
 }
 
 /// How often the timeline of a run says that a step was completed.
