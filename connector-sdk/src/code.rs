@@ -10,7 +10,8 @@ pub const PAYLOAD_INVALID: &str = "PAYLOAD_INVALID";
 /// The output, a step's result, or what is handed over to another call is larger than a payload may be. Fatal; the
 /// call was made. Return or hand over a reference.
 pub const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
-/// The task's input, or something in its journal, could not be read. Transient; nothing was sent.
+/// The task's input, or something in its journal, could not be read. Transient, or fatal if there is too much of it; nothing
+/// was sent.
 pub const INPUT_UNREADABLE: &str = "INPUT_UNREADABLE";
 /// A payload's encoding is not known to this version. Fatal; nothing was sent.
 pub const ENCODING_UNKNOWN: &str = "ENCODING_UNKNOWN";
