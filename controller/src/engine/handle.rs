@@ -287,18 +287,22 @@ impl<S: Store, C: Source> Engine<S, C> {
         self.send(command, root, pending).await
     }
 
-    pub(super) async fn send(
+    /// Sends a command on its way; what is given waits for its end.
+    pub(super) fn send(
         &self,
         command: Command,
         root: RunId,
         pending: Option<PendingRequest>,
-    ) -> Result<Accepted, EngineError> {
-        match self.router.submit(command, root, pending.clone()).await {
-            Err(LaneError::Duplicate(record)) => match pending {
-                Some(pending) => Err(replay(*record, &pending)),
-                None => Err(LaneError::Duplicate(record).into()),
-            },
-            other => Ok(other?),
+    ) -> impl Future<Output = Result<Accepted, EngineError>> + Send + use<S, C> {
+        let accepted = self.router.submit(command, root, pending.clone());
+        async move {
+            match accepted.await {
+                Err(LaneError::Duplicate(record)) => match pending {
+                    Some(pending) => Err(replay(*record, &pending)),
+                    None => Err(LaneError::Duplicate(record).into()),
+                },
+                other => Ok(other?),
+            }
         }
     }
 

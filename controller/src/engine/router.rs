@@ -24,13 +24,13 @@ impl Router {
         }
     }
 
-    /// Queues a command and waits until it has committed or was refused. A full queue refuses at once.
-    pub async fn submit(
+    /// Queues a command, or refuses it when the queue is full; what is given waits until it has committed or was refused.
+    pub fn submit(
         &self,
         command: Command,
         root: RunId,
         request: Option<PendingRequest>,
-    ) -> Result<Accepted, LaneError> {
+    ) -> impl Future<Output = Result<Accepted, LaneError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         let item = Item {
             command,
@@ -39,8 +39,11 @@ impl Router {
             reply: Some(reply),
             conflicts: 0,
         };
-        self.lane(root).try_send(item).map_err(refusal)?;
-        answer.await.unwrap_or(Err(LaneError::Draining))
+        let queued = self.lane(root).try_send(item).map_err(refusal);
+        async move {
+            queued?;
+            answer.await.unwrap_or(Err(LaneError::Draining))
+        }
     }
 
     /// Queues an internal command if there is room. What finds no room is found again by the loops.

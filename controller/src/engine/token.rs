@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 const TOKEN_VERSION: u8 = 1;
 /// Longer tokens are not ours.
 const TOKEN_BYTES_MAX: usize = 1_024;
+/// Most are shorter, so that their buffer need not grow.
+const USUAL_BYTES: usize = 128;
 
 /// What a lease token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,9 @@ impl LeaseToken {
     /// The bytes for the wire.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![TOKEN_VERSION]).expect("a token holds only encodable types")
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(TOKEN_VERSION);
+        postcard::to_extend(self, bytes).expect("a token holds only encodable types")
     }
 
     /// Reads a token back and checks that its parts belong together.

@@ -166,14 +166,14 @@ impl<S: Store, C: Source> Engine<S, C> {
         }
     }
 
-    /// Takes a worker's report. A lost lease is `Rejection::LeaseLost`.
-    pub async fn report(
+    /// Takes a worker's report; what is given waits for its commit. A lost lease is `Rejection::LeaseLost`.
+    pub fn report(
         &self,
         worker: WorkerId,
         token: LeaseToken,
         outcome: ReportOutcome,
         trace: Option<TraceContext>,
-    ) -> Result<(), EngineError> {
+    ) -> impl Future<Output = Result<(), EngineError>> + Send + use<S, C> {
         let family = (token.run, token.root);
         let grant = Grant {
             worker,
@@ -187,43 +187,46 @@ impl<S: Store, C: Source> Engine<S, C> {
             outcome,
         };
         let kind = CommandKind::Report(Box::new(report));
-        self.told_by(worker, family, kind, trace).await
+        self.told_by(worker, family, kind, trace)
     }
 
     /// Records completed operations of a task's journal.
-    pub async fn append_journal(
+    pub fn append_journal(
         &self,
         worker: WorkerId,
         token: LeaseToken,
         operations: Vec<(String, [u8; 32], NewPayload)>,
         trace: Option<TraceContext>,
-    ) -> Result<(), EngineError> {
+    ) -> impl Future<Output = Result<(), EngineError>> + Send + use<S, C> {
         let family = (token.run, token.root);
         let kind = CommandKind::AppendJournal(AppendJournal {
             step: token.step,
             lease: token.lease,
             operations,
         });
-        self.told_by(worker, family, kind, trace).await
+        self.told_by(worker, family, kind, trace)
     }
 
     /// What a worker says of a run. Saying it again gets the answer that the first time got.
-    async fn told_by(
+    fn told_by(
         &self,
         worker: WorkerId,
         (run, root): (RunId, RunId),
         kind: CommandKind,
         trace: Option<TraceContext>,
-    ) -> Result<(), EngineError> {
+    ) -> impl Future<Output = Result<(), EngineError>> + Send + use<S, C> {
         let command = Command {
             run,
             actor: Actor::Worker(worker),
             trace,
             kind,
         };
-        match self.submit(command, root, None).await {
-            Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
-            Err(error) => Err(error),
+        let accepted = self.send(command, root, None);
+        async move {
+            match accepted.await {
+                Ok(_) | Err(EngineError::Lane(LaneError::Rejected(Rejection::Stale(_)))) => Ok(()),
+                Err(error) => Err(error),
+            }
         }
     }
 }

@@ -1,17 +1,17 @@
 //! `WorkerService`: what workers call. The lease is the key, so there are no request ids here.
 
+mod reports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_core::decide::command::ReportOutcome;
 use fulcrum_core::ids::WorkerId;
 use fulcrum_proto::common::v1::{ErrorReason, Payload};
 use fulcrum_proto::worker::v1 as wire;
 use fulcrum_proto::worker::v1::worker_service_server::WorkerService;
-use futures_util::future::join_all;
 use tonic::{Code, Request, Response, Status};
 
-use super::convert::{failure, fault, operation, payload, time, trace};
+use super::convert::{fault, operation, payload, time, trace};
 use super::lease_seal::LeaseSeal;
 use super::payloads::Handles;
 use super::payloads::room::Held;
@@ -34,8 +34,6 @@ const JOURNAL_BATCH_MAX: usize = 100;
 const HEARTBEAT_BATCH_MAX: usize = 1_000;
 /// Longest id of a lease call, in bytes.
 const CALL_ID_BYTES_MAX: usize = 64;
-/// A call that hands in reports is over by then.
-const REPORT_SEAT_MAX: Duration = Duration::from_secs(60);
 /// Longest wait of a lease call.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(50);
 
@@ -92,63 +90,9 @@ impl WorkerService for Workers {
         request: Request<wire::ReportTasksRequest>,
     ) -> Result<Response<wire::ReportTasksResponse>, Status> {
         let caller = caller(&request)?;
-        let worker = worker_id(&caller);
-        let wire::ReportTasksRequest {
-            reports,
-            next_slots,
-            whole_bytes_max,
-        } = request.into_inner();
-        let whole_bytes_max = payload::whole_bytes_max(whole_bytes_max);
-        if reports.len() > REPORT_BATCH_MAX {
-            return Err(too_many("reports", REPORT_BATCH_MAX, reports.len()).into());
-        }
-        let served = self.registrations.served(&caller).await.ok();
-        // A call that is repeated because its answer was lost gets the same next tasks again.
-        let names: Vec<String> = reports
-            .iter()
-            .filter_map(|report| self.report_name(report))
-            .collect();
-        let again = names
-            .iter()
-            .find_map(|name| self.engine.repeated(worker, name));
-        let seat = served.as_deref().and_then(|served| {
-            let slots = next_slots.min(u32::try_from(reports.len()).unwrap_or(u32::MAX));
-            self.engine.report_seat(LeaseCall {
-                worker,
-                namespace: served.namespace,
-                capabilities: served.capabilities.iter().cloned().collect(),
-                slots,
-                wait: REPORT_SEAT_MAX,
-                call_id: names.first().cloned().unwrap_or_default(),
-                whole_bytes_max,
-            })
-        });
-        let results = join_all(
-            reports
-                .into_iter()
-                .map(|report| self.take_report(&caller, report)),
-        )
-        .await;
-        let next_tasks = match (seat, &served) {
-            (Some(seat), Some(served)) => {
-                let ttl = time::span(self.engine.lease);
-                let next = self.engine.next_tasks(seat, again, whole_bytes_max).await;
-                next.into_iter()
-                    .map(|delivery| self.task(delivery, worker, served, ttl))
-                    .collect()
-            }
-            (_, _) => Vec::new(),
-        };
-        let results = results.into_iter().map(|result| wire::TaskReportResult {
-            result: Some(match result {
-                Ok(()) => wire::task_report_result::Result::Accepted(wire::ReportAccepted {}),
-                Err(error) => wire::task_report_result::Result::Error(fault::item_error(error)),
-            }),
-        });
-        Ok(Response::new(wire::ReportTasksResponse {
-            results: results.collect(),
-            next_tasks,
-        }))
+        Ok(Response::new(
+            self.reports(&caller, request.into_inner()).await?,
+        ))
     }
 
     async fn append_journal(
@@ -269,60 +213,6 @@ impl Workers {
         })
     }
 
-    async fn take_report(
-        &self,
-        caller: &Caller,
-        mut report: wire::TaskReport,
-    ) -> Result<(), Fault> {
-        use wire::task_report::Outcome;
-        let token = self.seal.open(&report.lease)?;
-        let payloads: Vec<&mut Payload> = match &mut report.outcome {
-            Some(Outcome::Completed(done)) => done.output.iter_mut().collect(),
-            Some(Outcome::Parked(parked)) => {
-                let operations = parked.operations.iter_mut();
-                operations.filter_map(operation::payloads).collect()
-            }
-            Some(Outcome::Failed(_)) | None => Vec::new(),
-        };
-        let _held = self.redeem(caller, payloads).await?;
-        let mut namer = self.engine.namer(token.run)?;
-        let outcome = match report.outcome {
-            None => return Err(Fault::field("outcome", "is missing")),
-            Some(Outcome::Completed(done)) => ReportOutcome::Completed {
-                output: namer.name(payload::required("completed.output", done.output)?)?,
-            },
-            Some(Outcome::Failed(failed)) => {
-                let wire = failed
-                    .failure
-                    .ok_or_else(|| Fault::field("failed.failure", "is missing"))?;
-                let (failure, details) = failure::to_failure("failed.failure", wire)?;
-                let details = details.map(|details| namer.name(details)).transpose()?;
-                ReportOutcome::Failed { failure, details }
-            }
-            Some(Outcome::Parked(parked)) => {
-                let operations = parked
-                    .operations
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, parked)| {
-                        operation::to_operation(
-                            &format!("parked.operations[{i}]"),
-                            parked,
-                            &mut namer,
-                        )
-                    });
-                ReportOutcome::Parked {
-                    operations: operations.collect::<Result<_, _>>()?,
-                }
-            }
-        };
-        Ok(self
-            .engine
-            // A call hands in reports of many runs, so its trace is none of theirs: each has the trace of its run.
-            .report(worker_id(caller), token, outcome, None)
-            .await?)
-    }
-
     /// Values in the place of handles. Like the rest of a report, this does not ask whether the worker has registered here.
     async fn redeem(&self, caller: &Caller, payloads: Vec<&mut Payload>) -> Result<Held, Fault> {
         if !payloads.iter().any(|payload| payload.is_handle()) {
@@ -398,12 +288,6 @@ impl Workers {
             .engine
             .append_journal(worker, token.clone(), operations, trace::current())
             .await?)
-    }
-
-    /// Names a report: the nonce of its lease is its own.
-    fn report_name(&self, report: &wire::TaskReport) -> Option<String> {
-        let token = self.seal.open(&report.lease).ok()?;
-        Some(format!("report/{}", token.lease.nonce))
     }
 
     fn task(

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use fulcrum_core::store::StoreError;
 use sqlx::{PgPool, Postgres, Transaction};
+use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tracing::Instrument;
 
 use crate::problem::Problem;
@@ -102,17 +104,20 @@ tokio::task_local! {
 ///
 /// A unit that takes longer than [`UNIT_TIMEOUT`] is given up: the connection that it used is looked at on its way back
 /// to the pool, and closed unless it is idle and answers.
-pub(crate) async fn unit<T: Send + 'static>(
+///
+/// It begins at once, so that what is waited for is small: work with the database is kilobytes of state, and a caller that
+/// held it would be moved about with all of that.
+pub(crate) fn unit<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, StoreError> {
-    unit_within(UNIT_TIMEOUT, work).await
+) -> impl Future<Output = Result<T, StoreError>> + Send {
+    unit_within(UNIT_TIMEOUT, work)
 }
 
 /// The same with [`LONG_UNIT_TIMEOUT`].
-pub(crate) async fn long_unit<T: Send + 'static>(
+pub(crate) fn long_unit<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, StoreError> {
-    unit_within(LONG_UNIT_TIMEOUT, work).await
+) -> impl Future<Output = Result<T, StoreError>> + Send {
+    unit_within(LONG_UNIT_TIMEOUT, work)
 }
 
 /// Awaits what commits: if the unit is given up meanwhile, its outcome is unknown.
@@ -129,13 +134,22 @@ pub(crate) async fn committing<T, E>(commit: impl Future<Output = Result<T, E>>)
     outcome
 }
 
-async fn unit_within<T: Send + 'static>(
+fn unit_within<T: Send + 'static>(
     limit: Duration,
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, StoreError> {
+) -> impl Future<Output = Result<T, StoreError>> + Send {
     let commit_sent = Arc::new(AtomicBool::new(false));
     let work = COMMIT_SENT.scope(Arc::clone(&commit_sent), work);
-    match tokio::spawn(tokio::time::timeout(limit, work).in_current_span()).await {
+    let under_way = tokio::spawn(tokio::time::timeout(limit, work).in_current_span());
+    ended(under_way, limit, commit_sent)
+}
+
+async fn ended<T>(
+    under_way: JoinHandle<Result<Result<T, Problem>, Elapsed>>,
+    limit: Duration,
+    commit_sent: Arc<AtomicBool>,
+) -> Result<T, StoreError> {
+    match under_way.await {
         Ok(Ok(result)) => result.map_err(StoreError::from),
         Ok(Err(_elapsed)) => {
             let what = format!("it did not answer within {} s", limit.as_secs_f32());
@@ -178,6 +192,18 @@ mod tests {
             matches!(given_up, Err(StoreError::Unavailable(_))),
             "{given_up:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_is_small_however_much_the_work_holds() {
+        let large = [1_u8; 64 * 1024];
+        let work = async move {
+            tokio::task::yield_now().await;
+            Ok(large.len())
+        };
+        let waiting = unit(work);
+        assert!(size_of_val(&waiting) <= 256, "{}", size_of_val(&waiting));
+        assert_eq!(waiting.await.unwrap(), 64 * 1024);
     }
 
     #[tokio::test]

@@ -133,11 +133,16 @@ pub struct StoredEvent {
     pub hash: ChainHash,
 }
 
+/// Most envelopes take less, so that their buffer need not grow.
+const USUAL_BODY_BYTES: usize = 256;
+
 impl StoredEvent {
     /// Encodes an envelope and chains it to `previous`.
     #[must_use]
     pub fn seal(run: RunId, envelope: &Envelope, previous: ChainHash) -> Self {
-        let body = postcard::to_stdvec(envelope).expect("an envelope holds only encodable types");
+        let room = Vec::with_capacity(USUAL_BODY_BYTES);
+        let body =
+            postcard::to_extend(envelope, room).expect("an envelope holds only encodable types");
         let kind = envelope.event.kind();
         let hash = previous.next(run, envelope.seq, kind, EVENT_SCHEMA, &body);
         Self {

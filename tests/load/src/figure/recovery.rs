@@ -16,6 +16,7 @@ use fulcrum_e2e::postgres::Postgres;
 use fulcrum_proto::workflow::v1::ListEventsRequest;
 use fulcrum_sdk::channel::Channel;
 use fulcrum_sdk::client;
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::load::starter::{Started, Starter};
@@ -114,6 +115,17 @@ async fn kill_once(
         within.count() as f64 / (to - from).as_secs_f64()
     };
     let wanted = per_s(killed - BEFORE / 2, killed) * 0.8;
+    let windows = (0..).map(|n| WINDOW * n);
+    let course = windows.take_while(|from| *from < killed + AFTER);
+    let course = course.map(|from| per_s(from, from + WINDOW).round());
+    record.detail(
+        &format!("recovery_goodput_{repetition}"),
+        json!({
+            "killed_s": killed.as_secs_f64(),
+            "wanted_per_s": wanted,
+            "by_half_second": course.collect::<Vec<_>>(),
+        }),
+    );
     let windows = (0..).map(|n| killed + LOOK_EVERY * n + WINDOW);
     let back = windows
         .take_while(|end| *end <= killed + AFTER)
