@@ -7,6 +7,7 @@
 
 pub mod handle;
 pub mod reason;
+pub mod report;
 
 /// What every audience shares: payloads, failures, contracts, error reasons.
 pub mod common {

@@ -2,7 +2,7 @@
 
 use fulcrum_proto::{
     common::v1::Payload,
-    worker::v1::{JournalEntry, Task, journal_entry, parked_operation::Operation, task_report},
+    worker::v1::{JournalEntry, Task, journal_entry, task_report},
 };
 
 use super::running::{Bench, failed, interrupted};
@@ -101,26 +101,8 @@ async fn lighten(
     namespace: &str,
     outcome: &mut task_report::Outcome,
 ) -> Result<(), TransferError> {
-    let payloads: Vec<&mut Payload> = match outcome {
-        task_report::Outcome::Completed(done) => done.output.iter_mut().collect(),
-        task_report::Outcome::Parked(parked) => {
-            let operations = parked.operations.iter_mut();
-            operations
-                .filter_map(|parked| handed_over(parked.operation.as_mut()?))
-                .collect()
-        }
-        task_report::Outcome::Failed(_) => Vec::new(),
-    };
-    for payload in payloads {
+    for payload in outcome.payloads_mut() {
         *payload = transfer.lighten(namespace, std::mem::take(payload)).await?;
     }
     Ok(())
-}
-
-fn handed_over(operation: &mut Operation) -> Option<&mut Payload> {
-    match operation {
-        Operation::Call(call) => call.input.as_mut(),
-        Operation::Review(review) => review.show.as_mut(),
-        Operation::Sleep(_) | Operation::WaitSignal(_) => None,
-    }
 }

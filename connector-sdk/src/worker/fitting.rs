@@ -1,10 +1,7 @@
 //! Refusing here what the controller would refuse: payloads over its limit. What is refused by the one who made it
 //! has a name and ends; what is sent and refused is sent again.
 
-use fulcrum_proto::{
-    common::v1::Payload,
-    worker::v1::{ParkedOperation, parked_operation::Operation},
-};
+use fulcrum_proto::{common::v1::Payload, worker::v1::ParkedOperation};
 
 use crate::{Failure, Sent, code};
 
@@ -20,11 +17,7 @@ pub(super) fn fit(what: &str, payload: &Payload, bytes_max: usize) -> Result<(),
 
 /// Lets an operation through whose payload, if it has one, fits.
 pub(super) fn fit_parked(parked: &ParkedOperation, bytes_max: usize) -> Result<(), Failure> {
-    let payload = match &parked.operation {
-        Some(Operation::Call(call)) => call.input.as_ref(),
-        Some(Operation::Review(review)) => review.show.as_ref(),
-        Some(Operation::Sleep(_) | Operation::WaitSignal(_)) | None => None,
-    };
     let what = format!("what {:?} hands over", parked.name);
+    let payload = parked.payload();
     payload.map_or(Ok(()), |payload| fit(&what, payload, bytes_max))
 }

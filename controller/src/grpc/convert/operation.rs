@@ -91,14 +91,3 @@ pub fn handed(value: Handed, give: &payload::Give<'_>) -> fulcrum_proto::common:
         Handed::Apart(reference) => give(reference),
     }
 }
-
-/// The payloads that an operation to wait for brings along.
-pub fn payloads(
-    operation: &mut wire::ParkedOperation,
-) -> Option<&mut fulcrum_proto::common::v1::Payload> {
-    match &mut operation.operation {
-        Some(Kind::Call(call)) => call.input.as_mut(),
-        Some(Kind::Review(review)) => review.show.as_mut(),
-        Some(Kind::Sleep(_) | Kind::WaitSignal(_)) | None => None,
-    }
-}

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fulcrum_core::decide::command::ReportOutcome;
-use fulcrum_proto::common::v1::Payload;
 use fulcrum_proto::worker::v1 as wire;
 use fulcrum_proto::worker::v1::task_report::Outcome;
 use futures_util::future::join_all;
@@ -59,11 +58,10 @@ impl Workers {
             })
         });
 
-        let apart = reports.iter_mut().enumerate().map(|(n, report)| {
-            let payloads = payloads(report);
-            (n, payloads)
-        });
-        let apart = apart
+        let outcomes = reports.iter_mut().map(|report| report.outcome.as_mut());
+        let apart = outcomes
+            .enumerate()
+            .map(|(n, outcome)| (n, outcome.map(Outcome::payloads_mut).unwrap_or_default()))
             .filter(|(_, payloads)| payloads.iter().any(|payload| payload.is_handle()))
             .map(async |(n, payloads)| (n, self.redeem(caller, payloads).await));
         let mut redeemed: BTreeMap<_, _> = join_all(apart).await.into_iter().collect();
@@ -149,18 +147,6 @@ impl Workers {
 /// Names a report: the nonce of its lease is its own.
 fn name(token: &LeaseToken) -> String {
     format!("report/{}", token.lease.nonce)
-}
-
-/// Where a report may hold handles.
-fn payloads(report: &mut wire::TaskReport) -> Vec<&mut Payload> {
-    match &mut report.outcome {
-        Some(Outcome::Completed(done)) => done.output.iter_mut().collect(),
-        Some(Outcome::Parked(parked)) => {
-            let operations = parked.operations.iter_mut();
-            operations.filter_map(operation::payloads).collect()
-        }
-        Some(Outcome::Failed(_)) | None => Vec::new(),
-    }
 }
 
 fn answer(result: Result<(), Fault>) -> wire::TaskReportResult {
