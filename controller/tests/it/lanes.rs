@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use fulcrum_controller::config::LanesConfig;
+use fulcrum_controller::engine::delivery::Delivery;
+use fulcrum_controller::engine::handle::EngineError;
 use fulcrum_controller::engine::start::EngineOptions;
 use fulcrum_core::decide::{Command, CommandKind};
 use fulcrum_core::event::Actor;
@@ -10,6 +12,7 @@ use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::RunStatus;
 use fulcrum_core::time::Timestamp;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::counted::Counted;
 use crate::engine::{World, controller, options};
@@ -60,6 +63,23 @@ async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Completes each task with its own input, and lets everything go on before the next.
+async fn complete_each(
+    world: &Arc<World<Counted>>,
+    tasks: Vec<Delivery>,
+) -> Vec<JoinHandle<Result<(), EngineError>>> {
+    let mut reports = Vec::new();
+    for task in tasks {
+        let world = Arc::clone(world);
+        reports.push(tokio::spawn(async move {
+            let input = task.input.value().expect("JSON");
+            world.complete(&task, input).await
+        }));
+        settle().await;
+    }
+    reports
 }
 
 #[tokio::test]
@@ -128,15 +148,7 @@ async fn no_batch_flies_beside_one_of_its_family() {
     settle().await;
     store.hold();
     let before = store.counts().flushes.len();
-    let mut reports = Vec::new();
-    for task in tasks {
-        let world = Arc::clone(&world);
-        reports.push(tokio::spawn(async move {
-            let input = task.input.value().expect("JSON");
-            world.complete(&task, input).await
-        }));
-        settle().await;
-    }
+    let reports = complete_each(&world, tasks).await;
     let flushes = store.counts().flushes.len();
     assert_eq!(flushes, before + 1, "both count on one join");
     store.let_through(100);
@@ -153,15 +165,7 @@ async fn a_command_of_a_run_in_flight_waits_for_it_and_is_decided_on_what_it_lef
     let run = world.start("pair", json!({}), None).await.expect("started");
     let tasks = world.lease("test.echo", 2).await;
     assert_eq!(tasks.len(), 2);
-    let mut reports = Vec::new();
-    for task in tasks {
-        let world = Arc::clone(&world);
-        reports.push(tokio::spawn(async move {
-            let input = task.input.value().expect("JSON");
-            world.complete(&task, input).await
-        }));
-        settle().await;
-    }
+    let reports = complete_each(&world, tasks).await;
     assert_eq!(store.counts().flushes, [1, 1], "the second report is held");
     store.let_through(1);
     settle().await;
