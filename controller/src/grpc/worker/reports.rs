@@ -41,7 +41,7 @@ impl Workers {
             .map(|report| self.seal.open(&report.lease))
             .collect();
         // A call that is repeated because its answer was lost gets the same next tasks again.
-        let mut names: Vec<String> = tokens.iter().flatten().map(name).collect();
+        let names: Vec<String> = tokens.iter().flatten().map(name).collect();
         let again = names
             .iter()
             .find_map(|name| self.engine.repeated(worker, name));
@@ -53,7 +53,7 @@ impl Workers {
                 capabilities: served.capabilities.iter().cloned().collect(),
                 slots,
                 wait: REPORT_SEAT_MAX,
-                call_id: names.drain(..).next().unwrap_or_default(),
+                call_id: names.into_iter().next().unwrap_or_default(),
                 whole_bytes_max,
             })
         });
