@@ -4,6 +4,7 @@
 //! crate holds everything that acts; what decides is `fulcrum-core`, what remembers is `fulcrum-store`.
 //!
 //! - [`server`]: connections, TLS, limits, the layer around every call; [`identity`]: who calls and what they may do.
+//! - [`keys`]: the key-encryption key and what rests sealed under it.
 //! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`entropy`]: where the
 //!   engine's randomness comes from; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
@@ -21,6 +22,7 @@ pub mod foundation;
 pub mod grpc;
 pub mod http;
 pub mod identity;
+pub mod keys;
 pub mod loops;
 pub mod notifier;
 pub mod server;
