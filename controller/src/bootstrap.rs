@@ -3,7 +3,7 @@
 use fulcrum_core::time::Millis;
 use secrecy::SecretString;
 
-use crate::config::{ConfigError, Sources, load};
+use crate::config::{ConfigError, KeysConfig, Sources, load};
 use crate::foundation::{Foundation, FoundationError};
 use crate::identity::invite::Invitation;
 use crate::identity::name::{IdentityName, InvalidName, NamespaceName};
@@ -15,7 +15,7 @@ const TOKEN_LIFE: Millis = Millis::from_secs(900);
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// The database URL is not one.
+    /// The settings are no settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The name of the namespace is not one.
@@ -33,6 +33,7 @@ pub enum BootstrapError {
 /// See [`BootstrapError`].
 pub async fn operator_token(
     database_url: &str,
+    keys: KeysConfig,
     namespace: &str,
 ) -> Result<SecretString, BootstrapError> {
     let flag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -46,11 +47,12 @@ pub async fn operator_token(
         flag("database.request_connections_max", "2"),
         flag("database.report_connections_max", "1"),
     ];
-    let config = load(&Sources {
+    let mut config = load(&Sources {
         file: None,
         environment,
         flags,
     })?;
+    config.keys = keys;
     let namespace: NamespaceName = namespace.parse()?;
     let name: IdentityName = "operator".parse()?;
     let foundation = Box::pin(Foundation::lay(&config)).await?;

@@ -16,6 +16,7 @@ use crate::identity::invite::{self, Invitation};
 use crate::identity::name::{InvalidName, NamespaceName};
 use crate::identity::registry::{Namespace, NamespaceError};
 use crate::identity::{Authority, InstallId, Registry};
+use crate::keys::{self, KeysError};
 
 /// The foundation. One per process.
 pub struct Foundation {
@@ -53,6 +54,9 @@ pub enum FoundationError {
     /// The database failed.
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    /// There is no key-encryption key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The authority cannot be used.
     #[error("certificate authority: {0}")]
     Authority(#[from] AuthorityError),
@@ -100,6 +104,7 @@ impl Foundation {
     /// # Errors
     /// See [`FoundationError`].
     pub async fn lay(config: &Config) -> Result<Self, FoundationError> {
+        keys::gather(&config.keys.sources()).await?;
         let store = open(config).await?;
         store.migrate().await?;
         let now = store.now().await?;

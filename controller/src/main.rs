@@ -1,6 +1,6 @@
 //! `fulcrum-controller`: the brain of Fulcrum as a process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
@@ -10,7 +10,7 @@ use fulcrum_controller::config::{self, Config, Sources};
 use fulcrum_controller::foundation::{self, Foundation};
 use fulcrum_controller::identity::invite::Invitation;
 use fulcrum_controller::identity::{Role, Scope};
-use fulcrum_controller::{shutdown, telemetry};
+use fulcrum_controller::{keys, shutdown, telemetry};
 use fulcrum_core::time::Millis;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,18 @@ enum Command {
         #[arg(long, default_value = "default")]
         namespace: Scope,
     },
+    /// Make a key-encryption key.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a key-encryption key in a new file that only its owner may use; see `keys.sources` in docs/config.md.
+    Generate {
+        /// The file; one that is there is left alone.
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +80,9 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    if let Some(Command::Keys(Keys::Generate { file })) = &cli.command {
+        return generate(file);
+    }
     let sources = Sources {
         file: cli.config,
         environment: std::env::vars().collect(),
@@ -95,6 +110,8 @@ fn run() -> anyhow::Result<ExitCode> {
                 kind,
                 namespace,
             } => invite(&config, &name, kind, namespace).await,
+            // Made before there are settings.
+            Command::Keys(Keys::Generate { file }) => generate(&file),
         }
     })
 }
@@ -143,6 +160,15 @@ async fn invite(config: &Config, name: &str, role: Role, scope: Scope) -> anyhow
         .await?;
     println!("{}", token.expose_secret());
     foundation.store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn generate(file: &Path) -> anyhow::Result<ExitCode> {
+    keys::file::generate(file).with_context(|| format!("{}", file.display()))?;
+    eprintln!(
+        "{} holds a new key-encryption key. Keep a copy apart from the backups of the database: without it the certificate authority is lost.",
+        file.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -114,6 +114,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::config::KeySourceConfig;
 
     fn flags(flags: &[(&str, &str)]) -> Sources {
         let flags = flags
@@ -186,6 +187,45 @@ mod tests {
             (29_000, 6_000, 7)
         );
         assert_eq!(config.database.url.expose_secret(), "postgres://a:b@c:1/d");
+    }
+
+    #[test]
+    fn key_sources_are_said_the_same_way_everywhere() {
+        let said = r#"[{ file = "/etc/fulcrum/kek" }, { environment = "KEK" }, { command = ["cat", "/kek"] }]"#;
+        let expected = [
+            KeySourceConfig::File("/etc/fulcrum/kek".into()),
+            KeySourceConfig::Environment("KEK".to_owned()),
+            KeySourceConfig::Command(vec!["cat".to_owned(), "/kek".to_owned()]),
+        ];
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("controller.toml");
+        std::fs::write(&file, format!("[keys]\nsources = {said}\n")).expect("written");
+        let from_file = Sources {
+            file: Some(file),
+            ..Sources::default()
+        };
+        let from_environment = Sources {
+            environment: vec![("FULCRUM_KEYS__SOURCES".to_owned(), said.to_owned())],
+            ..Sources::default()
+        };
+        for sources in [
+            from_file,
+            from_environment,
+            flags(&[("keys.sources", said)]),
+        ] {
+            let config = load(&sources).expect("valid");
+            assert_eq!(config.keys.sources, expected);
+        }
+        let message = failure(&flags(&[("keys.sources", r#"[{ fiel = "/kek" }]"#)]));
+        assert!(message.contains("`file`"), "{message}");
+        for lacking in [
+            r#"[{ file = "kek" }]"#,
+            r#"[{ environment = "" }]"#,
+            "[{ command = [] }]",
+        ] {
+            let message = failure(&flags(&[("keys.sources", lacking)]));
+            assert!(message.contains("`keys.sources`"), "{lacking}: {message}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod validate;
 
 pub use load::{ConfigError, Sources, load};
 pub use parts::{
-    Config, DatabaseConfig, DatabaseDurability, DatabaseRoute, IdentityConfig, LanesConfig,
-    LeaseConfig, ListenConfig, LogFormat, LoopsConfig, RetentionConfig, ShutdownConfig,
-    TelemetryConfig,
+    Config, DatabaseConfig, DatabaseDurability, DatabaseRoute, IdentityConfig, KeySourceConfig,
+    KeysConfig, LanesConfig, LeaseConfig, ListenConfig, LogFormat, LoopsConfig, RetentionConfig,
+    ShutdownConfig, TelemetryConfig,
 };

@@ -1,6 +1,7 @@
 //! The typed parts. Units are in the names. What each means is said once, in `default.toml`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fulcrum_core::limits::Limits;
@@ -9,6 +10,10 @@ use fulcrum_store::{AccessKey, ObjectOptions};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::keys::KeySource;
+use crate::keys::command::KeyCommand;
+use crate::keys::environment::KeyVariable;
+use crate::keys::file::KeyFile;
 use crate::server::ServerLimits;
 
 /// Everything. Made by [`load`](super::load()) only, and taken apart by `app.rs` only.
@@ -19,6 +24,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub listen: ListenConfig,
     pub identity: IdentityConfig,
+    pub keys: KeysConfig,
     pub server: ServerLimits,
     pub blobs: BlobsConfig,
     pub limits: Limits,
@@ -104,6 +110,44 @@ pub struct IdentityConfig {
     pub certificate_life_s: u64,
     pub server_certificate_life_s: u64,
     pub join_token_life_s: u64,
+}
+
+/// The key-encryption keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "described in default.toml")]
+pub struct KeysConfig {
+    pub sources: Vec<KeySourceConfig>,
+}
+
+/// Where one of them comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySourceConfig {
+    /// A file that only its owner may use.
+    File(PathBuf),
+    /// An environment variable, by its name.
+    Environment(String),
+    /// A program with its arguments, which prints it.
+    Command(Vec<String>),
+}
+
+impl From<&KeySourceConfig> for Box<dyn KeySource> {
+    fn from(config: &KeySourceConfig) -> Self {
+        match config.clone() {
+            KeySourceConfig::File(path) => Box::new(KeyFile::at(path)),
+            KeySourceConfig::Environment(name) => Box::new(KeyVariable::of_this_process(name)),
+            KeySourceConfig::Command(argv) => Box::new(KeyCommand::new(argv)),
+        }
+    }
+}
+
+impl KeysConfig {
+    /// The sources, in order.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Box<dyn KeySource>> {
+        self.sources.iter().map(Into::into).collect()
+    }
 }
 
 /// Where payloads above the inline limit are kept.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parts::Config;
+use super::parts::{Config, KeySourceConfig};
 
 /// The largest payload that may be asked for.
 const PAYLOAD_BYTES_MAX: u32 = 64 << 20;
@@ -37,6 +37,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         database,
         listen,
         identity,
+        keys,
         server,
         blobs,
         limits,
@@ -233,6 +234,19 @@ pub fn validate(config: &Config) -> Vec<Problem> {
         "identity.server_names",
         "must name at least one".to_owned(),
     );
+    for source in &keys.sources {
+        let said = match source {
+            KeySourceConfig::File(path) => path.is_absolute(),
+            KeySourceConfig::Environment(name) => !name.is_empty(),
+            KeySourceConfig::Command(argv) => argv.first().is_some_and(|name| !name.is_empty()),
+        };
+        require(
+            said,
+            "keys.sources",
+            "a file needs an absolute path, an environment variable its name, a command its program"
+                .to_owned(),
+        );
+    }
     let apart = listen.grpc.port() == 0 || listen.grpc != listen.enrol;
     require(
         apart,

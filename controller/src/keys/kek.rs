@@ -126,7 +126,7 @@ impl Kek {
     /// # Errors
     /// When there is no randomness.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let key = self.keys.first().ok_or(KeyError::Unable)?;
+        let key = self.keys.first().expect("there is always a first key");
         // Never grown, so that nothing plain is left behind; what is sealed lies where the plain was.
         let mut sealed = Vec::with_capacity(ADDED_BYTES + plain.len());
         sealed.push(FORMAT);

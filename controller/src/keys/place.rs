@@ -1,5 +1,7 @@
 //! Where something rests: the context it is sealed with.
 
+use std::fmt;
+
 /// A column of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -9,6 +11,13 @@ pub struct Place<'a> {
     pub column: &'a str,
     /// The row, by its key.
     pub row: &'a str,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, column, row } = self;
+        write!(f, "`{table}.{column}` of {row}")
+    }
 }
 
 impl Place<'_> {

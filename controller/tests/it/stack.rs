@@ -1,8 +1,9 @@
 //! A whole controller on a real database, and those who enrolled with it.
 
 use fulcrum_controller::app::Controller;
-use fulcrum_controller::config::{Config, Sources, load};
+use fulcrum_controller::config::{Config, KeySourceConfig, KeysConfig, Sources, load};
 use fulcrum_controller::foundation::Foundation;
+use fulcrum_controller::keys::KeyMaterial;
 use fulcrum_proto::admin::v1 as admin;
 use fulcrum_proto::admin::v1::worker_admin_service_client::WorkerAdminServiceClient;
 use fulcrum_proto::common::v1::{
@@ -49,11 +50,29 @@ pub(crate) fn config(url: &str) -> Config {
         flag("listen.http", "127.0.0.1:0"),
         flag("loops.tick_ms", "100"),
     ];
-    load(&Sources {
+    let mut config = load(&Sources {
         flags,
         ..Sources::default()
     })
-    .expect("valid")
+    .expect("valid");
+    config.keys = keys(&[1]);
+    config
+}
+
+/// Key-encryption keys of these bytes, in files; the first seals.
+pub(crate) fn keys(bytes: &[u8]) -> KeysConfig {
+    let source = |byte: &u8| {
+        let text = KeyMaterial::from_bytes([*byte; 32]).to_text();
+        let path = format!("{}/kek-{byte}", env!("CARGO_TARGET_TMPDIR"));
+        // Renamed, so that no other test reads half of it.
+        let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
+        std::fs::write(file.path(), text.expose_secret()).expect("written");
+        file.persist(&path).expect("kept");
+        KeySourceConfig::File(path.into())
+    };
+    KeysConfig {
+        sources: bytes.iter().map(source).collect(),
+    }
 }
 
 impl Stack {

@@ -20,7 +20,9 @@ use secrecy::ExposeSecret;
 use tonic::Code;
 
 use crate::database::Database;
-use crate::stack::{NAMESPACE, SOURCE, Stack, assert_reason, config, contract, json, registration};
+use crate::stack::{
+    NAMESPACE, SOURCE, Stack, assert_reason, config, contract, json, keys, registration,
+};
 
 #[tokio::test]
 async fn from_an_empty_database_to_a_finished_run() {
@@ -276,9 +278,13 @@ async fn the_first_operator_is_invited_by_whoever_can_reach_the_database() {
     let controller = Box::pin(Controller::start(&config(&database.url())))
         .await
         .expect("starts");
-    let token = Box::pin(bootstrap::operator_token(&database.url(), "default"))
-        .await
-        .expect("a token");
+    let token = Box::pin(bootstrap::operator_token(
+        &database.url(),
+        keys(&[1]),
+        "default",
+    ))
+    .await
+    .expect("a token");
     let foundation = Box::pin(Foundation::lay(&config(&database.url())))
         .await
         .expect("a foundation");

@@ -29,7 +29,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Describes a controller on this database; nothing runs yet. `settings` are stronger than the tests' own.
+    /// Describes a controller on this database; nothing runs yet. `settings` are stronger than the tests' own. Those in the
+    /// same directory have the same key-encryption key.
     pub fn new(
         name: &str,
         dir: &Path,
@@ -44,6 +45,7 @@ impl Controller {
         ];
         let set = |key: &str, value: &str| ["--set".to_owned(), format!("{key}={value}")];
         let program = Program::new(name, dir, "fulcrum-controller")?
+            .args_of_this_build(set("keys.sources", &key_source(dir)?))
             .args(set("database.url", database))
             .args(
                 listeners
@@ -113,6 +115,21 @@ impl Controller {
     pub fn enrolment(&self) -> String {
         format!("https://{}", self.enrol)
     }
+}
+
+/// The key-encryption key in this directory, made if there is none.
+fn key_source(dir: &Path) -> anyhow::Result<String> {
+    let file = std::path::absolute(dir)?.join("kek");
+    if !file.exists() {
+        let made = Program::new("keys", dir, "fulcrum-controller")?
+            .args(["keys", "generate"])
+            .args([file.display().to_string()])
+            .command()
+            .output()?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        anyhow::ensure!(made.status.success(), "keys generate: {said}");
+    }
+    Ok(format!("[{{ file = {file:?} }}]"))
 }
 
 /// Asks `/readyz`; the error is what it answers instead of "ok".

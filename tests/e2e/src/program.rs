@@ -20,7 +20,9 @@ pub struct Program {
     dir: PathBuf,
     binary: PathBuf,
     args: Vec<String>,
+    args_of_this_build: Vec<String>,
     env: Vec<(String, String)>,
+    build: Build,
     process: Option<Process>,
 }
 
@@ -34,7 +36,9 @@ impl Program {
             dir,
             binary,
             args: Vec::new(),
+            args_of_this_build: Vec::new(),
             env: Vec::new(),
+            build: Build::This,
             process: None,
         })
     }
@@ -42,6 +46,16 @@ impl Program {
     /// Adds arguments.
     pub fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds arguments that an older build does not know and is not given.
+    pub fn args_of_this_build<T: Into<String>>(
+        mut self,
+        args: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.args_of_this_build
+            .extend(args.into_iter().map(Into::into));
         self
     }
 
@@ -61,6 +75,7 @@ impl Program {
     pub fn be_of(&mut self, build: &Build) -> anyhow::Result<()> {
         let name = self.binary.file_name().and_then(std::ffi::OsStr::to_str);
         self.binary = build.binary(name.context("a binary has a name")?)?;
+        self.build = build.clone();
         Ok(())
     }
 
@@ -75,6 +90,9 @@ impl Program {
             {
                 command.env_remove(&name);
             }
+        }
+        if self.build == Build::This {
+            command.args(&self.args_of_this_build);
         }
         command
             .args(&self.args)

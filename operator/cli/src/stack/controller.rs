@@ -1,13 +1,14 @@
 //! The controller of a stack: the library behind `fulcrum-controller`, on a private database.
 
 use fulcrum_controller::app;
-use fulcrum_controller::config::{self, Config, Sources};
+use fulcrum_controller::config::{self, Config, KeySourceConfig, Sources};
 use fulcrum_controller::foundation::Foundation;
 use fulcrum_controller::identity::invite::Invitation;
 use fulcrum_controller::identity::{Role, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::StackError;
+use super::home::Home;
 use super::ports::Ports;
 use crate::context::target::DEFAULT_NAMESPACE;
 
@@ -23,7 +24,7 @@ pub struct Controller {
 }
 
 /// The configuration: the defaults, then `FULCRUM_A__B` of the environment, then what a stack must have.
-fn configure(database_url: &str, ports: Ports) -> Result<Config, StackError> {
+fn configure(home: &Home, database_url: &str, ports: Ports) -> Result<Config, StackError> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -40,12 +41,14 @@ fn configure(database_url: &str, ports: Ports) -> Result<Config, StackError> {
         ("identity.certificate_life_s", CERTIFICATE_LIFE_S.to_owned()),
     ];
     let flags = flags.map(|(key, value)| (key.to_owned(), value)).to_vec();
-    config::load(&Sources {
+    let mut config = config::load(&Sources {
         file: None,
         environment,
         flags,
     })
-    .map_err(|error| StackError::server("controller", "cannot be configured", error))
+    .map_err(|error| StackError::server("controller", "cannot be configured", error))?;
+    config.keys.sources = vec![KeySourceConfig::File(home.key_file()?)];
+    Ok(config)
 }
 
 impl Controller {
@@ -53,8 +56,8 @@ impl Controller {
     ///
     /// # Errors
     /// When it cannot be configured or does not start.
-    pub async fn start(database_url: &str, ports: Ports) -> Result<Self, StackError> {
-        let config = configure(database_url, ports)?;
+    pub async fn start(home: &Home, database_url: &str, ports: Ports) -> Result<Self, StackError> {
+        let config = configure(home, database_url, ports)?;
         let failed = |error: &dyn std::error::Error| {
             StackError::server("controller", "did not start", error)
         };

@@ -4,6 +4,7 @@
 //! lock                 who uses the directory
 //! logs/                fulcrum.log, postgres.log
 //! identities/          operator/, executor/, connector/: keys and certificates
+//! keys/kek             the key-encryption key of the controller
 //! postgres             the cluster, or a link to it where its user cannot enter the directory
 //! ```
 
@@ -12,6 +13,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
+
+use fulcrum_controller::keys::file::generate;
 
 use super::error::StackError;
 use super::postgres::account::Account;
@@ -56,7 +59,7 @@ impl Home {
             set_mode(&dir, 0o711)?;
         }
         let home = Self { dir };
-        for private in [home.logs(), home.identities()] {
+        for private in [home.logs(), home.identities(), home.keys()] {
             fs::create_dir_all(&private)
                 .map_err(|error| StackError::file("create", &private, error))?;
             set_mode(&private, 0o700)?;
@@ -80,6 +83,22 @@ impl Home {
     #[must_use]
     pub fn identities(&self) -> PathBuf {
         self.dir.join("identities")
+    }
+
+    /// The controller's key-encryption key, made if need be.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn key_file(&self) -> Result<PathBuf, StackError> {
+        let file = self.keys().join("kek");
+        if !file.exists() {
+            generate(&file).map_err(|error| StackError::file("create", &file, error))?;
+        }
+        Ok(file)
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.dir.join("keys")
     }
 
     /// The identity of one party.
@@ -136,7 +155,8 @@ impl Home {
         } else {
             gone(&inside, fs::remove_dir_all(&inside))?;
         }
-        for dir in [self.logs(), self.identities()] {
+        // With the cluster whose keys are sealed under it.
+        for dir in [self.logs(), self.identities(), self.keys()] {
             gone(&dir, fs::remove_dir_all(&dir))?;
         }
         Ok(())
@@ -187,6 +207,21 @@ mod tests {
         assert_eq!(mode(home.dir()), 0o711);
         assert_eq!(mode(&home.identities()), 0o700);
         assert_eq!(mode(&home.logs()), 0o700);
+        let kek = home.key_file().expect("made");
+        assert_eq!(mode(kek.parent().expect("a directory")), 0o700);
+        assert_eq!(mode(&kek), 0o600);
+    }
+
+    #[test]
+    fn a_key_encryption_key_is_kept_and_goes_with_its_cluster() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = dir.path().join("dev");
+        let home = Home::open(&at).expect("opens");
+        let key = |home: &Home| fs::read(home.key_file().expect("made")).expect("readable");
+        let first = key(&home);
+        assert_eq!(key(&Home::open(&at).expect("opens again")), first);
+        home.clear().expect("clears");
+        assert_ne!(key(&Home::open(&at).expect("opens anew")), first);
     }
 
     #[test]

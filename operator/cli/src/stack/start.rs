@@ -94,7 +94,7 @@ impl Stack {
         let postgres =
             Server::start(cluster, ports.postgres(), home.logs().join("postgres.log")).await?;
         tell("starting the controller");
-        let controller = match Controller::start(&postgres.controller_url(), ports).await {
+        let controller = match Controller::start(&home, &postgres.controller_url(), ports).await {
             Ok(controller) => controller,
             Err(error) => {
                 postgres.stop().await;

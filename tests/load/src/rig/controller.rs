@@ -34,7 +34,9 @@ impl Controller {
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let (grpc, enrolment, http) = (ports::free()?, ports::free()?, ports::free()?);
+        let binary = binary_beside("fulcrum-controller")?;
         let own = [
+            ("FULCRUM_KEYS__SOURCES", key_source(&binary, home)?),
             ("FULCRUM_DATABASE__URL", database),
             ("FULCRUM_LISTEN__GRPC", grpc.to_string()),
             ("FULCRUM_LISTEN__ENROL", enrolment.to_string()),
@@ -49,7 +51,6 @@ impl Controller {
             .chain(given)
             .map(|(name, value)| (name.to_owned(), value));
         let settings: Vec<_> = settings.collect();
-        let binary = binary_beside("fulcrum-controller")?;
         let process = launch(&binary, home, &settings)?;
         let controller = Self {
             binary,
@@ -130,6 +131,18 @@ fn launch(binary: &Path, home: &Path, settings: &[(String, String)]) -> anyhow::
     let mut command = Command::new(binary);
     command.envs(settings.iter().cloned());
     Process::start("controller", home, command)
+}
+
+/// The key-encryption key of all controllers of this home, made by the first.
+fn key_source(binary: &Path, home: &Path) -> anyhow::Result<String> {
+    let file = std::path::absolute(home)?.join("kek");
+    if !file.exists() {
+        let mut generate = Command::new(binary);
+        let made = generate.args(["keys", "generate"]).arg(&file).output()?;
+        let complaint = String::from_utf8_lossy(&made.stderr);
+        anyhow::ensure!(made.status.success(), "keys generate: {complaint}");
+    }
+    Ok(format!("[{{ file = {file:?} }}]"))
 }
 
 /// Built beside this program, whatever the folder.

@@ -1,5 +1,6 @@
 //! Configurations with mistakes: the program does not start, and says which key.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use fulcrum_e2e::program::Program;
@@ -45,6 +46,49 @@ fn a_controller_names_every_key_it_does_not_know() -> anyhow::Result<()> {
     let (code, said) = run("fulcrum-controller", &shorter)?;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("lease."), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_controller_without_a_usable_key_says_what_to_do() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("kek");
+    let path = file.to_str().expect("a path");
+    let with = |source: &str| {
+        let sources = format!("keys.sources={source}");
+        let nowhere = "database.url=postgres://nobody@127.0.0.1:1/none";
+        run("fulcrum-controller", &["--set", nowhere, "--set", &sources])
+    };
+    let (code, said) = with("[]")?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("fulcrum-controller keys generate FILE"),
+        "{said}"
+    );
+
+    let (code, said) = run("fulcrum-controller", &["keys", "generate", path])?;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Keep a copy"), "{said}");
+    let key = std::fs::read_to_string(&file)?;
+    let (code, said) = run("fulcrum-controller", &["keys", "generate", path])?;
+    assert_eq!(code, Some(1), "it is there: {said}");
+    assert_eq!(std::fs::read_to_string(&file)?, key);
+    assert!(!said.contains(key.trim()), "a key is not printed");
+
+    let source = format!("[{{ file = {path:?} }}]");
+    let (code, said) = with(&source)?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("database") && !said.contains("key-encryption"),
+        "with a key it gets as far as the database: {said}"
+    );
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640))?;
+    let (code, said) = with(&source)?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("0640") && said.contains("chmod 600"),
+        "{said}"
+    );
     Ok(())
 }
 
