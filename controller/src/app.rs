@@ -21,6 +21,7 @@ use crate::grpc::registration::{NoteSeen, Registrations, SEEN_GRAIN_MS};
 use crate::grpc::services::{self, Endpoints, Shared};
 use crate::http::{Health, Readiness, probes};
 use crate::identity::methods::METHODS;
+use crate::identity::sealing::{self, KeepSealed};
 use crate::identity::template::ServerName;
 use crate::identity::upkeep::{KeepCertificates, KeepRoll};
 use crate::identity::{IdentityId, Issuance, MethodTable, Principal, Registry, Role, Roll, Scope};
@@ -210,6 +211,13 @@ impl Controller {
             (main_tls.clone(), required),
             (enrol_tls.clone(), ClientCertificates::NotAsked),
         ];
+        let at_once = Arc::new(Notify::new());
+        at_once.notify_one();
+        keep.running_when(
+            KeepSealed::new(registry.clone(), store.versions()),
+            sealing::PERIOD_MS,
+            at_once,
+        );
         let clock_of_certificates = Arc::clone(&clock);
         let keep_certificates = KeepCertificates {
             registry,

@@ -7,6 +7,7 @@ use fulcrum_core::store::{Store, StoreError};
 use fulcrum_store::catalog::Answered;
 use fulcrum_store::{BlobOptions, ConnectError, MigrateError, PgStore, PoolSizes, StoreOptions};
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::clock::{self, DatabaseClock};
 use crate::config::Config;
@@ -14,7 +15,7 @@ use crate::identity::authority::{AuthorityError, AuthorityKind};
 use crate::identity::founding;
 use crate::identity::invite::{self, Invitation};
 use crate::identity::name::{InvalidName, NamespaceName};
-use crate::identity::registry::{Namespace, NamespaceError};
+use crate::identity::registry::{Installed, Namespace, NamespaceError, StoredKeyError};
 use crate::identity::{Authority, InstallId, Registry};
 use crate::keys::{self, KeysError};
 
@@ -29,7 +30,7 @@ pub struct Foundation {
     /// The authority.
     pub authority: Authority,
     /// Key of page tokens.
-    pub paging_key: [u8; 32],
+    pub paging_key: Zeroizing<[u8; 32]>,
 }
 
 /// Why there is no foundation. The operator must act.
@@ -57,6 +58,9 @@ pub enum FoundationError {
     /// There is no key-encryption key.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A stored private key is not had back.
+    #[error("stored keys: {0}")]
+    StoredKey(#[from] StoredKeyError),
     /// The authority cannot be used.
     #[error("certificate authority: {0}")]
     Authority(#[from] AuthorityError),
@@ -99,29 +103,39 @@ pub async fn open(config: &Config) -> Result<PgStore, FoundationError> {
 }
 
 impl Foundation {
-    /// Opens the database, brings its schema up to date, and takes up the installation; the first controller makes it.
+    /// Fetches the key-encryption key, opens the database, brings its schema up to date, and takes up the installation; the
+    /// first controller makes it.
     ///
     /// # Errors
     /// See [`FoundationError`].
     pub async fn lay(config: &Config) -> Result<Self, FoundationError> {
-        keys::gather(&config.keys.sources()).await?;
+        let kek = keys::gather(&config.keys.sources()).await?;
         let store = open(config).await?;
         store.migrate().await?;
         let now = store.now().await?;
         let clock = Arc::new(DatabaseClock::new(now, clock::monotonic()));
-        let registry = Registry::new(store.clone());
-        let (install, paging_key, rows) = match registry.install_id().await? {
+        let registry = Registry::new(store.clone(), kek);
+        let installed = match registry.installed().await? {
             // Keys are made only when they may be needed.
-            Some(install) => registry.init(&install, [0; 32], &[]).await?,
+            Some(installed) => installed,
             None => {
-                let (mut seed, mut paging_key) = ([0; 8], [0; 32]);
+                let (mut seed, mut paging_key) = ([0; 8], Zeroizing::new([0; 32]));
                 getrandom::fill(&mut seed)?;
-                getrandom::fill(&mut paging_key)?;
+                getrandom::fill(paging_key.as_mut())?;
                 let install = InstallId::new(seed);
-                let rows = founding::generate(&install, now)?;
-                registry.init(install.as_str(), paging_key, &rows).await?
+                let founded = Installed {
+                    install: install.as_str().to_owned(),
+                    paging_key,
+                    authorities: founding::generate(&install, now)?,
+                };
+                registry.install(&founded).await?
             }
         };
+        let Installed {
+            install,
+            paging_key,
+            authorities: rows,
+        } = installed;
         let install: InstallId = install.parse()?;
         let authority = match Authority::load(install.clone(), &rows, now) {
             Err(AuthorityError::Missing(AuthorityKind::Issuing)) => {

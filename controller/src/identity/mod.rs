@@ -13,7 +13,8 @@
 //! - [`principal`]: the SPIFFE-style name and the peer certificate it is read from; [`role`]: the roles.
 //! - [`roll`]: the in-memory list of identities in good standing, at most a second or so behind the database,
 //!   consulted on every call, so that a revoked identity is out within two seconds on connections already open.
-//! - [`registry`]: all of this at rest; [`upkeep`]: the loops that keep it fresh.
+//! - [`registry`]: all of this at rest; [`upkeep`]: the loops that keep it fresh; [`sealing`]: the one that keeps private
+//!   keys sealed.
 //! - [`methods`]: the table `rpc × role`; what is not in it is denied.
 
 pub mod authority;
@@ -29,6 +30,7 @@ pub mod record;
 pub mod registry;
 pub mod role;
 pub mod roll;
+pub mod sealing;
 pub mod template;
 pub mod token;
 pub mod upkeep;

@@ -31,12 +31,17 @@ pub struct FeatureLevel(pub i32);
 impl FeatureLevel {
     /// The highest that this build knows. Raised with the first build that can write something its predecessor cannot
     /// read.
-    pub const MAX: Self = Self::BUNDLES;
+    pub const MAX: Self = Self::SEALED_KEYS;
+    /// Private keys rest sealed.
+    pub const SEALED_KEYS: Self = Self(3);
     /// What a commit adds to a timeline is one row.
     pub(crate) const BUNDLES: Self = Self(2);
     /// Payloads above the inline limit are blobs.
     pub(crate) const BLOBS: Self = Self(2);
 }
+
+/// The schema of the first build that opens sealed keys: with [`FeatureLevel::SEALED_KEYS`] in force no older one may start.
+const SEALED_KEYS_SCHEMA: i64 = 17;
 
 /// The level that was in force when this controller last looked; the first until it does. Clones share it.
 #[derive(Debug, Clone)]
@@ -145,6 +150,24 @@ impl Versions {
         .await
     }
 
+    /// The level in force, for whoever has not entered.
+    pub async fn in_force(&self) -> Result<FeatureLevel, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let level = sqlx::query_file_scalar!("queries/versions/level.sql")
+                .fetch_one(&mut *pool.acquire().await?)
+                .await?;
+            Ok(FeatureLevel(level))
+        })
+        .await
+    }
+
+    /// The level that was in force when this controller last entered; a level never falls.
+    #[must_use]
+    pub fn seen(&self) -> FeatureLevel {
+        self.seen.get()
+    }
+
     /// How long before now another controller than this one was heard of. `None` if none is known of, or if the clock
     /// says that it will be: it cannot be relied on.
     pub async fn silence(&self, controller: Uuid) -> Result<Option<Millis>, StoreError> {
@@ -201,9 +224,14 @@ impl Versions {
                     })
                 }
                 _ => {
-                    sqlx::query_file!("queries/versions/raise_level.sql", to.0)
-                        .execute(&mut *tx)
-                        .await?;
+                    sqlx::query_file!(
+                        "queries/versions/raise_level.sql",
+                        to.0,
+                        FeatureLevel::SEALED_KEYS.0,
+                        SEALED_KEYS_SCHEMA
+                    )
+                    .execute(&mut *tx)
+                    .await?;
                     tx.commit().await?;
                     Ok(Raised::InForce(to))
                 }
@@ -232,8 +260,14 @@ pub(crate) async fn admit_from(
     schema: i64,
     readable_from: i64,
 ) -> Result<(), Problem> {
-    sqlx::query_file!("queries/versions/admit_from.sql", schema, readable_from)
-        .execute(connection)
-        .await?;
+    sqlx::query_file!(
+        "queries/versions/admit_from.sql",
+        schema,
+        readable_from,
+        FeatureLevel::SEALED_KEYS.0,
+        SEALED_KEYS_SCHEMA
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -27,19 +27,19 @@ async fn an_operator_examines_the_installation() {
     assert_eq!(verdict("settings.fsync"), Some(admin::Verdict::Bad));
     assert_eq!(verdict("partitions.runway"), Some(admin::Verdict::Ok));
     assert_eq!(verdict("queue.age"), Some(admin::Verdict::Ok));
-    assert_eq!(seen.feature_level, 2);
+    assert_eq!(seen.feature_level, 3);
     let live = seen.controllers.iter().filter(|one| one.live).count();
     assert_eq!(live, 1, "this controller counts");
 
-    let raise = admin::RaiseFeatureLevelRequest { feature_level: 3 };
+    let raise = admin::RaiseFeatureLevelRequest { feature_level: 4 };
     let refused = installation
         .raise_feature_level(raise)
         .await
-        .expect_err("this build knows level 2");
+        .expect_err("this build knows level 3");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    let again = admin::RaiseFeatureLevelRequest { feature_level: 2 };
+    let again = admin::RaiseFeatureLevelRequest { feature_level: 3 };
     let level = installation.raise_feature_level(again).await;
-    assert_eq!(level.expect("in force").into_inner().feature_level, 2);
+    assert_eq!(level.expect("in force").into_inner().feature_level, 3);
     let config = config(&stack.database.url());
     let store = fulcrum_controller::foundation::open(&config)
         .await
@@ -63,7 +63,7 @@ async fn a_build_below_the_feature_level_in_force_does_not_start() {
     store.migrate().await.expect("migrates");
     store
         .versions()
-        .raise(fulcrum_store::versions::FeatureLevel(3))
+        .raise(fulcrum_store::versions::FeatureLevel(4))
         .await
         .expect("nobody is there to mind");
     store.close().await;
@@ -71,5 +71,5 @@ async fn a_build_below_the_feature_level_in_force_does_not_start() {
         .await
         .err()
         .expect("refuses");
-    assert!(refused.to_string().contains("feature level 3"), "{refused}");
+    assert!(refused.to_string().contains("feature level 4"), "{refused}");
 }

@@ -17,6 +17,7 @@ mod news;
 mod payloads;
 mod recovery;
 mod repeated;
+mod sealed;
 mod shutdown;
 mod stack;
 mod standing;

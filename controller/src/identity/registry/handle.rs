@@ -9,20 +9,23 @@ use fulcrum_store::PgStore;
 use uuid::Uuid;
 
 use super::views::Namespace;
+use crate::keys::Kek;
 
 /// The registry. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
     pub(super) store: PgStore,
+    pub(super) kek: Kek,
     namespaces: Arc<Mutex<HashMap<String, Namespace>>>,
 }
 
 impl Registry {
-    /// A registry over a store.
+    /// A registry over a store, whose private keys rest under this key.
     #[must_use]
-    pub fn new(store: PgStore) -> Self {
+    pub fn new(store: PgStore, kek: Kek) -> Self {
         Self {
             store,
+            kek,
             namespaces: Arc::default(),
         }
     }

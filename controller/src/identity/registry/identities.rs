@@ -1,4 +1,4 @@
-//! Installation, authority, tokens, identities.
+//! Tokens, identities.
 
 use std::collections::HashMap;
 
@@ -9,64 +9,14 @@ use fulcrum_store::identity as rows;
 use uuid::Uuid;
 
 use super::handle::Registry;
-use super::rows::{authority, authority_row, identity, identity_row, kind, read, role};
+use super::rows::{identity, identity_row, kind, read, role};
 use super::views::{RedeemError, RenewError, Stored};
-use crate::identity::authority::AuthorityRow;
 use crate::identity::name::IdentityId;
 use crate::identity::record::IdentityRecord;
 use crate::identity::roll::Standing;
 use crate::identity::token::{JoinTokenRecord, TokenRefusal};
 
 impl Registry {
-    /// The installation's id and paging key, and the authority: those stored, or these if there are none yet.
-    pub async fn init(
-        &self,
-        install_id: &str,
-        paging_key: [u8; 32],
-        authorities: &[AuthorityRow],
-    ) -> Result<(String, [u8; 32], Vec<AuthorityRow>), StoreError> {
-        let row = rows::InstallationRow {
-            install_id: install_id.to_owned(),
-            paging_key,
-        };
-        let authorities = authorities.iter().map(authority_row).collect();
-        let (stored, authorities) = self.store.installation().init(row, authorities).await?;
-        let authorities = authorities
-            .into_iter()
-            .map(authority)
-            .collect::<Result<_, _>>()?;
-        Ok((stored.install_id, stored.paging_key, authorities))
-    }
-
-    /// The id of the installation, if a controller ever started.
-    pub async fn install_id(&self) -> Result<Option<String>, StoreError> {
-        Ok(self
-            .store
-            .installation()
-            .get()
-            .await?
-            .map(|row| row.install_id))
-    }
-
-    /// The authority's certificates.
-    pub async fn authorities(&self) -> Result<Vec<AuthorityRow>, StoreError> {
-        self.store
-            .installation()
-            .authorities()
-            .await?
-            .into_iter()
-            .map(authority)
-            .collect()
-    }
-
-    /// Adds a certificate to the authority.
-    pub async fn add_authority(&self, row: &AuthorityRow) -> Result<(), StoreError> {
-        self.store
-            .installation()
-            .add_authority(authority_row(row))
-            .await
-    }
-
     /// Stores a join token. A repeated request stores nothing, and its answer is empty: the secret is not kept.
     pub async fn create_token(
         &self,

@@ -4,10 +4,8 @@ use fulcrum_core::contract::Contract;
 use fulcrum_core::store::StoreError;
 use fulcrum_store::catalog::{self, NewContract};
 use fulcrum_store::identity as rows;
-use secrecy::ExposeSecret;
 
 use super::views::{CapabilityView, Namespace, Registered, WorkerView};
-use crate::identity::authority::{AuthorityKind, AuthorityRow};
 use crate::identity::name::IdentityId;
 use crate::identity::record::IdentityRecord;
 use crate::identity::role::Role;
@@ -27,33 +25,6 @@ pub(super) fn namespace(row: catalog::Namespace) -> Result<Namespace, StoreError
         name: read(&row.name)?,
         shards: row.shards,
         created_at: row.created_at,
-    })
-}
-
-pub(super) fn authority_row(row: &AuthorityRow) -> rows::AuthorityRow {
-    rows::AuthorityRow {
-        serial: row.serial.clone(),
-        kind: match row.kind {
-            AuthorityKind::Root => rows::AuthorityKind::Root,
-            AuthorityKind::Issuing => rows::AuthorityKind::Issuing,
-        },
-        cert_pem: row.certificate_pem.clone(),
-        key_pem: row.key_pem.expose_secret().as_bytes().to_vec(),
-        not_after: row.not_after,
-    }
-}
-
-pub(super) fn authority(row: rows::AuthorityRow) -> Result<AuthorityRow, StoreError> {
-    let damaged = |_| StoreError::Refused("a stored authority key is damaged".to_owned());
-    Ok(AuthorityRow {
-        kind: match row.kind {
-            rows::AuthorityKind::Root => AuthorityKind::Root,
-            rows::AuthorityKind::Issuing => AuthorityKind::Issuing,
-        },
-        serial: row.serial,
-        certificate_pem: row.cert_pem,
-        key_pem: String::from_utf8(row.key_pem).map_err(damaged)?.into(),
-        not_after: row.not_after,
     })
 }
 

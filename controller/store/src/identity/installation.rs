@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{AuthorityKind, AuthorityKindColumn};
 use crate::PgStore;
-use crate::column::{At, decode};
+use crate::column::At;
 use crate::problem::Problem;
 use crate::work::{Prelude, unit};
 
@@ -17,8 +17,8 @@ use crate::work::{Prelude, unit};
 pub struct InstallationRow {
     /// A DNS label made by the first controller.
     pub install_id: String,
-    /// Key of the page tokens.
-    pub paging_key: [u8; 32],
+    /// Key of the page tokens, sealed or not: the store does not look.
+    pub paging_key: Vec<u8>,
 }
 
 /// A certificate of the authority with its key, as opaque bytes.
@@ -122,6 +122,39 @@ impl Installation {
         .await
     }
 
+    /// Puts the key of the page tokens in another form; false if it is not in the form it was seen in any more.
+    pub async fn reseal_paging_key(&self, from: Vec<u8>, to: Vec<u8>) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = Prelude::Catalog.begin(&pool).await?;
+            let done = sqlx::query_file!("queries/identity/reseal_paging_key.sql", from, to)
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
+    /// Puts the key of a certificate in another form; false if it is not in the form it was seen in any more.
+    pub async fn reseal_authority(
+        &self,
+        serial: String,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = Prelude::Catalog.begin(&pool).await?;
+            let done = sqlx::query_file!("queries/identity/reseal_authority.sql", serial, from, to)
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
     /// All certificates, oldest first.
     pub async fn authorities(&self) -> Result<Vec<AuthorityRow>, StoreError> {
         let pool = self.pool.clone();
@@ -133,13 +166,10 @@ async fn get(connection: &mut PgConnection) -> Result<Option<InstallationRow>, P
     let row = sqlx::query_file!("queries/identity/get_installation.sql")
         .fetch_optional(connection)
         .await?;
-    row.map(|row| {
-        Ok(InstallationRow {
-            install_id: row.install_id,
-            paging_key: decode::hash(row.paging_key)?,
-        })
-    })
-    .transpose()
+    Ok(row.map(|row| InstallationRow {
+        install_id: row.install_id,
+        paging_key: row.paging_key,
+    }))
 }
 
 async fn insert_authority(tx: &mut PgConnection, row: &AuthorityRow) -> Result<(), Problem> {

@@ -48,7 +48,7 @@ async fn installed() -> Database {
     let database = Database::new().await;
     let row = InstallationRow {
         install_id: "f-1".to_owned(),
-        paging_key: [1; 32],
+        paging_key: vec![1; 32],
     };
     database
         .store
@@ -67,7 +67,7 @@ async fn controllers_that_start_at_once_agree_on_the_first_installation() {
         tokio::spawn(async move {
             let row = InstallationRow {
                 install_id: format!("f-{n}"),
-                paging_key: [n; 32],
+                paging_key: vec![n; 32],
             };
             let root = AuthorityRow {
                 serial: format!("{n}"),
@@ -83,6 +83,40 @@ async fn controllers_that_start_at_once_agree_on_the_first_installation() {
     let (one, two) = (one.await.unwrap(), two.await.unwrap());
     assert_eq!(one, two);
     assert_eq!(one.1.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_put_in_another_form_only_if_it_is_in_the_one_that_was_seen() {
+    let database = Database::new().await;
+    let installation = database.store.installation();
+    let authority = |serial: &str| AuthorityRow {
+        serial: serial.to_owned(),
+        kind: AuthorityKind::Issuing,
+        cert_pem: String::new(),
+        key_pem: b"clear".to_vec(),
+        not_after: LATER,
+    };
+    let row = InstallationRow {
+        install_id: "f-1".to_owned(),
+        paging_key: vec![1; 32],
+    };
+    let authorities = vec![authority("a"), authority("b")];
+    installation.init(row, authorities).await.unwrap();
+
+    let paging = |from: &[u8], to: u8| installation.reseal_paging_key(from.to_vec(), vec![to; 69]);
+    assert!(paging(&[1; 32], 2).await.unwrap());
+    assert!(!paging(&[1; 32], 3).await.unwrap(), "another was first");
+    let key = |from: &[u8], to: &[u8]| {
+        installation.reseal_authority("a".to_owned(), from.to_vec(), to.to_vec())
+    };
+    assert!(key(b"clear", b"sealed").await.unwrap());
+    assert!(!key(b"clear", b"late").await.unwrap(), "another was first");
+
+    let stored = installation.get().await.unwrap().unwrap();
+    assert_eq!(stored.paging_key, [2; 69]);
+    let keys = installation.authorities().await.unwrap();
+    let keys: Vec<_> = keys.iter().map(|row| row.key_pem.as_slice()).collect();
+    assert_eq!(keys, [b"sealed".as_slice(), b"clear"], "of that one only");
 }
 
 #[tokio::test]

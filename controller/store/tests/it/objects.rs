@@ -62,7 +62,7 @@ async fn founded() -> Database {
     let database = Database::new().await;
     let row = InstallationRow {
         install_id: INSTALLATION.to_owned(),
-        paging_key: [0; 32],
+        paging_key: vec![0; 32],
     };
     let installation = database.store.installation();
     installation.init(row, Vec::new()).await.unwrap();

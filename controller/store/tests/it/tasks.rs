@@ -25,7 +25,7 @@ async fn enrol(database: &Database) {
     let store = &database.store;
     let row = InstallationRow {
         install_id: "f-1".to_owned(),
-        paging_key: [1; 32],
+        paging_key: vec![1; 32],
     };
     store.installation().init(row, vec![]).await.unwrap();
     let token = NewJoinToken {

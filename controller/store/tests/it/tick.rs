@@ -83,7 +83,7 @@ async fn a_registration_is_seen_as_a_change_of_the_catalogue() {
     let store = &database.store;
     let installation = InstallationRow {
         install_id: "i-1".to_owned(),
-        paging_key: [0; 32],
+        paging_key: vec![0; 32],
     };
     store
         .installation()

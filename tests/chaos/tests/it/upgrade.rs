@@ -16,6 +16,8 @@ use serde_json::json;
 
 /// The kind of the rows that only the newer build knows.
 const BUNDLE: &str = "select count(*) from events where kind = -1";
+/// Private keys that rest in PEM, as the older build left them.
+const CLEAR: &str = "select count(*) from certificate_authorities where starts_with(encode(key_pem, 'escape'), '-----BEGIN')";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_25_an_installation_is_upgraded_rolled_back_and_upgraded_under_load()
@@ -70,11 +72,12 @@ async fn fault_25_an_installation_is_upgraded_rolled_back_and_upgraded_under_loa
     replaced(&mut field, 0, &Build::This).await?;
     goes_on(&field, calm).await;
     assert_eq!(field.stack.postgres.value(BUNDLE)?, "0", "not yet");
+    assert_eq!(field.stack.postgres.value(CLEAR)?, "2", "not yet");
 
     // One that ended well does not count any more, one that was killed for a minute.
     wait::until("the feature level is raised", || async {
         let said = finalize(&field)?;
-        anyhow::ensure!(said == "feature level 2", "{said}");
+        anyhow::ensure!(said == "feature level 3", "{said}");
         Ok(())
     })
     .await;
@@ -86,6 +89,12 @@ async fn fault_25_an_installation_is_upgraded_rolled_back_and_upgraded_under_loa
     })
     .await;
     let learned = finalized.elapsed();
+    wait::until("private keys are sealed", || async {
+        let clear = field.stack.postgres.value(CLEAR)?;
+        anyhow::ensure!(clear == "0", "{clear} are clear");
+        Ok(())
+    })
+    .await;
     goes_on(&field, calm).await;
 
     // There is no way back, and whoever tries is told.
@@ -99,7 +108,7 @@ async fn fault_25_an_installation_is_upgraded_rolled_back_and_upgraded_under_loa
     .await;
     assert!(!refused.success());
     assert!(
-        late.program.log().contains("level 2"),
+        late.program.log().contains("start a newer build"),
         "{}",
         late.program.log()
     );

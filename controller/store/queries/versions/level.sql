@@ -1,0 +1,1 @@
+select feature_level as "level!" from versions
