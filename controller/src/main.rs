@@ -9,7 +9,7 @@ use fulcrum_controller::app;
 use fulcrum_controller::config::{self, Config, Sources};
 use fulcrum_controller::foundation::{self, Foundation};
 use fulcrum_controller::identity::invite::Invitation;
-use fulcrum_controller::identity::{Role, Scope};
+use fulcrum_controller::identity::{Registry, Role, Scope};
 use fulcrum_controller::{keys, shutdown, telemetry};
 use fulcrum_core::time::Millis;
 use secrecy::ExposeSecret;
@@ -54,7 +54,7 @@ enum Command {
         #[arg(long, default_value = "default")]
         namespace: Scope,
     },
-    /// Make a key-encryption key.
+    /// Make a key-encryption key, or look at how keys rest.
     #[command(subcommand)]
     Keys(Keys),
 }
@@ -66,6 +66,8 @@ enum Keys {
         /// The file; one that is there is left alone.
         file: PathBuf,
     },
+    /// Print under which key-encryption key each private key in the database rests.
+    Status,
 }
 
 fn main() -> ExitCode {
@@ -112,6 +114,7 @@ fn run() -> anyhow::Result<ExitCode> {
             } => invite(&config, &name, kind, namespace).await,
             // Made before there are settings.
             Command::Keys(Keys::Generate { file }) => generate(&file),
+            Command::Keys(Keys::Status) => status(&config).await,
         }
     })
 }
@@ -169,6 +172,26 @@ fn generate(file: &Path) -> anyhow::Result<ExitCode> {
         "{} holds a new key-encryption key. Keep a copy apart from the backups of the database: without it the certificate authority is lost.",
         file.display()
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(config: &Config) -> anyhow::Result<ExitCode> {
+    let kek = keys::gather(&config.keys.sources()).await?;
+    let store = foundation::open(config).await?;
+    let resting = Registry::new(store.clone(), kek.clone()).resting().await?;
+    store.close().await;
+    let ids: Vec<_> = kek.ids().collect();
+    for (at, id) in ids.iter().enumerate() {
+        let does = if at == 0 { "seals and opens" } else { "opens" };
+        println!("{id}  configured, {does}");
+    }
+    for key in resting {
+        match key.sealed_under {
+            None => println!("{:16}  {}: clear", "", key.place),
+            Some(id) if ids.contains(&id) => println!("{id}  {}", key.place),
+            Some(id) => println!("{id}  {}: this key is not configured", key.place),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ mod crew;
 mod dev;
 mod ending;
 mod journal;
+mod keys;
 mod kinds;
 mod onboarding;
 mod payloads;
