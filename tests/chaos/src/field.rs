@@ -230,7 +230,8 @@ capabilities:
     /// Waits until so many of the accepted runs are closed, or all of them if there are fewer.
     pub async fn closed(&self, at_least: usize) {
         let wanted = at_least.min(self.log.accepted().len());
-        wait::until(&format!("{wanted} runs closed"), || async {
+        let patience = wait::PATIENCE.max(self.terms.recovery_max);
+        wait::within(patience, &format!("{wanted} runs closed"), || async {
             let closed: usize = self
                 .stack
                 .postgres

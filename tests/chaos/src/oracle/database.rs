@@ -121,9 +121,18 @@ pub(super) fn check(evidence: &Evidence, violations: &mut Vec<Violation>) {
             }
             Some(_) => continue,
         };
+        let story = evidence.timelines.get(&accepted.run_id);
+        let last = story
+            .and_then(|events| {
+                events
+                    .iter()
+                    .rev()
+                    .find(|event| event.kind.contains("Fail"))
+            })
+            .map_or("", |event| &event.summary);
         violations.push(Violation {
             invariant: Invariant::I1,
-            what: format!("{} ({}) {what}", accepted.run_id, accepted.key),
+            what: format!("{} ({}) {what}: {last}", accepted.run_id, accepted.key),
         });
     }
     for (invariant, what, count) in &evidence.counts {

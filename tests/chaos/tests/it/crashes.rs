@@ -115,6 +115,7 @@ impl Sweep {
             async move { client.who_am_i(WhoAmIRequest {}).await }
         })
         .await;
+        wire.inspect(at_rest());
         Ok(Self {
             field,
             wire,
@@ -149,7 +150,7 @@ impl Sweep {
         };
         let controller = &mut self.field.stack.controllers[0];
         controller.program.kill()?;
-        self.wire.look_away();
+        self.wire.inspect(at_rest());
         controller.up().await?;
         let again = answered(what, &call).await?;
         if let Some(first) = first {
@@ -221,6 +222,14 @@ fn at_commit(point: Point, reached: CancellationToken) -> Inspect {
             }
             Point::AfterCommit => Verdict::PassAndHush(reached.clone()),
         }
+    })
+}
+
+/// Strikes at nothing, but learns what is prepared for later.
+fn at_rest() -> Inspect {
+    Arc::new(|memory, bytes| {
+        commits(memory, &String::from_utf8_lossy(bytes).to_lowercase());
+        Verdict::Pass
     })
 }
 
