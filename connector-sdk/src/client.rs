@@ -7,6 +7,7 @@ use fulcrum_proto::{
         namespace_service_client::NamespaceServiceClient,
         worker_admin_service_client::WorkerAdminServiceClient,
     },
+    audit::v1::audit_service_client::AuditServiceClient,
     payload::v1::payload_service_client::PayloadServiceClient,
     review::v1::review_service_client::ReviewServiceClient,
     worker::v1::worker_service_client::WorkerServiceClient,
@@ -49,6 +50,8 @@ clients! {
     workers: WorkerAdminServiceClient;
     /// Registered capabilities.
     capabilities: CapabilityServiceClient;
+    /// The record.
+    audits: AuditServiceClient;
     /// Who the caller is.
     identities: IdentityServiceClient;
 }

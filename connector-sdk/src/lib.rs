@@ -10,7 +10,8 @@
 //! the end. What a capability sees is its [`Context`], with a journal for work that must not be done twice and for
 //! waits that hold no slot.
 //!
-//! Operators' programs use [`channel`] and [`client`] alone, and [`transfer`] for large values.
+//! Operators' programs use [`channel`] and [`client`] alone, [`transfer`] for large values, and [`witness`] to notice when
+//! the record is not what it was.
 //!
 //! No call here installs a process-wide crypto provider; all TLS is aws-lc-rs by explicit choice.
 
@@ -37,6 +38,7 @@ mod tls;
 pub mod trace;
 pub mod transfer;
 mod wire;
+pub mod witness;
 mod worker;
 
 pub use capability::{Capability, capability};

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::audit::KeepLog;
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
 use crate::engine::tick::Tick;
@@ -70,6 +71,9 @@ pub enum StartError {
     /// The roll of identities cannot be read.
     #[error("identities: {0}")]
     Roll(TickError),
+    /// The installation log cannot be signed.
+    #[error("installation log: {0}")]
+    Log(TickError),
     /// The descriptor set cannot be reflected: a mistake of the build.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -94,6 +98,7 @@ impl Controller {
             clock,
             registry,
             authority,
+            kek,
             paging_key,
         } = foundation;
         let (tasks, board, readiness) = (
@@ -139,6 +144,9 @@ impl Controller {
             clock: Arc::clone(&clock),
         };
         keep_roll.tick().await.map_err(StartError::Roll)?;
+        // What whoever was here before has left unsigned.
+        let mut keep_log = KeepLog::new(&store, kek, me.install.clone(), Arc::clone(&clock));
+        keep_log.tick().await.map_err(StartError::Log)?;
 
         let engine = start_engine(
             Arc::new(store.clone()),
@@ -189,6 +197,8 @@ impl Controller {
             tasks: &tasks,
             board: &board,
         };
+        let log_wanted = keep_log.wanted();
+        keep.running_when(keep_log, config.loops.sweep_ms, log_wanted);
         keep.running_when(keep_roll, config.loops.sweep_ms, roll.wanted());
         keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);
         keep.running(KeepPartitions(store.clone()), config.loops.partitions_ms);

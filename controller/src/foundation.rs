@@ -17,7 +17,7 @@ use crate::identity::invite::{self, Invitation};
 use crate::identity::name::{InvalidName, NamespaceName};
 use crate::identity::registry::{Installed, Namespace, NamespaceError, StoredKeyError};
 use crate::identity::{Authority, InstallId, Registry};
-use crate::keys::{self, KeysError};
+use crate::keys::{self, Kek, KeysError};
 
 /// The foundation. One per process.
 pub struct Foundation {
@@ -29,6 +29,8 @@ pub struct Foundation {
     pub registry: Registry,
     /// The authority.
     pub authority: Authority,
+    /// What keys rest sealed under.
+    pub kek: Kek,
     /// Key of page tokens.
     pub paging_key: Zeroizing<[u8; 32]>,
 }
@@ -114,7 +116,7 @@ impl Foundation {
         store.migrate().await?;
         let now = store.now().await?;
         let clock = Arc::new(DatabaseClock::new(now, clock::monotonic()));
-        let registry = Registry::new(store.clone(), kek);
+        let registry = Registry::new(store.clone(), kek.clone());
         let installed = match registry.installed().await? {
             // Keys are made only when they may be needed.
             Some(installed) => installed,
@@ -155,6 +157,7 @@ impl Foundation {
             clock,
             registry,
             authority,
+            kek,
             paging_key,
         })
     }

@@ -8,11 +8,13 @@
 //! - [`loops`]: maintenance, one driver; [`upkeep`]: partitions and retention; [`clock`]: the only place that reads one; [`entropy`]: where the
 //!   engine's randomness comes from; [`shutdown`]: ending in order.
 //! - [`config`], [`telemetry`], [`http`]: what an operator sees of the process.
+//! - [`audit`]: the installation log, signed.
 //! - [`engine`]: lanes, dispatch, backstops; [`notifier`]: news between controllers; [`grpc`]: the services; [`source`]: plans and contracts from the database.
 //! - [`foundation`]: the database, the installation, the authority; [`app`]: all of it put together;
 //!   [`bootstrap`]: the first operator.
 
 pub mod app;
+pub mod audit;
 pub mod bootstrap;
 pub mod clock;
 pub mod config;

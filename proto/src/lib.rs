@@ -41,6 +41,14 @@ pub mod workflow {
     }
 }
 
+/// What everybody speaks about the record: signed heads, and the log for who checks it.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("fulcrum.audit.v1");
+    }
+}
+
 /// What operators speak about questions put to them.
 pub mod review {
     /// Version 1.

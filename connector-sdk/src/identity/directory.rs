@@ -1,4 +1,5 @@
-//! The files of an identity: `ca.pem`, `cert.pem`, `key.pem` (0600) and, once enrolled, `identity.json`.
+//! The files of an identity: `ca.pem`, `cert.pem`, `key.pem` (0600) and, once enrolled, `identity.json`; beside them
+//! `witness.json`, see [`witness`](crate::witness).
 //!
 //! A renewed pair is written as `key.pem.next` and then `cert.pem.next`, each complete before it has its name;
 //! the second is the commit. Loading finishes a change that was cut short, so that key and certificate always
@@ -179,14 +180,14 @@ impl IdentityDir {
         })
     }
 
-    fn read(&self, name: &str) -> Result<Vec<u8>, IdentityError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, IdentityError> {
         let path = self.path.join(name);
         fs::read(&path).map_err(|source| IdentityError::File { path, source })
     }
 
     /// Writes a file so that its name never stands for half of it. All are 0600: one rule, and no secret can
     /// slip through it.
-    fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityError> {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityError> {
         let path = self.path.join(name);
         let partial = self.path.join(format!("{name}.partial"));
         let written = fs::remove_file(&partial)
@@ -224,7 +225,7 @@ impl IdentityDir {
         Ok(certificates)
     }
 
-    fn damaged(&self, name: &str, detail: impl ToString) -> IdentityError {
+    pub(crate) fn damaged(&self, name: &str, detail: impl ToString) -> IdentityError {
         IdentityError::Damaged {
             path: self.path.join(name),
             detail: detail.to_string(),

@@ -11,6 +11,7 @@ use super::{
     registering::{Registration, Terms},
     renewing,
     shift::{Registry, Shift},
+    witnessing,
 };
 use crate::{
     Capability, SDK_VERSION,
@@ -148,6 +149,8 @@ impl Worker {
         let route = channel::route_lazy(&endpoints, tls.clone());
         let channel = channel::traced(route);
         let transfer = Transfer::new(channel.clone(), Patience::Endless);
+        let audits = client::audits(channel.clone());
+        let witnessing = Box::pin(witnessing::witness(audits, self.dir.clone()));
         let mut client = client::worker(channel);
 
         let registry = registry(&self.capabilities)?;
@@ -187,7 +190,13 @@ impl Worker {
             drain_for: self.drain_for,
         };
         let renewing = renewing::renew(shift.client.clone(), self.dir, tls);
-        shift.work(outlets, renewing, shutdown).await
+        let keeping = async {
+            tokio::select! {
+                renewed = renewing => renewed,
+                never = witnessing => match never {},
+            }
+        };
+        shift.work(outlets, keeping, shutdown).await
     }
 
     fn endpoints(&self, identity: &Identity) -> Result<Endpoints, WorkerError> {

@@ -5,6 +5,7 @@
 //! namespace that the caller does not reach. Errors are [`Fault`](crate::server::Fault)s; [`convert`] holds the border
 //! between wire types and ours; [`page`] makes and reads page tokens; [`services`] mounts it all.
 
+pub mod audits;
 pub mod caller;
 pub mod capabilities;
 pub mod convert;

@@ -9,6 +9,7 @@ use fulcrum_proto::admin::v1::identity_service_server::IdentityServiceServer;
 use fulcrum_proto::admin::v1::installation_service_server::InstallationServiceServer;
 use fulcrum_proto::admin::v1::namespace_service_server::NamespaceServiceServer;
 use fulcrum_proto::admin::v1::worker_admin_service_server::WorkerAdminServiceServer;
+use fulcrum_proto::audit::v1::audit_service_server::AuditServiceServer;
 use fulcrum_proto::payload::v1::payload_service_server::PayloadServiceServer;
 use fulcrum_proto::review::v1::review_service_server::ReviewServiceServer;
 use fulcrum_proto::worker::v1::enrolment_service_server::EnrolmentServiceServer;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
+use super::audits::Audits;
 use super::capabilities::Capabilities;
 use super::definitions::Definitions;
 use super::enrolment::Enrolment;
@@ -243,6 +245,10 @@ pub fn main_listener(
         .add_service(limited!(IdentityServiceServer::new(identities), limits))
         .add_service(limited!(
             InstallationServiceServer::new(installations),
+            limits
+        ))
+        .add_service(limited!(
+            AuditServiceServer::new(Audits::new(&shared.store)),
             limits
         ))
         .add_service(health)

@@ -96,6 +96,10 @@ pub const METHODS: &[Method] = &[
     row("/fulcrum.admin.v1.InstallationService/ExamineInstallation", OPERATORS, Unary),
     row("/fulcrum.admin.v1.InstallationService/RaiseFeatureLevel", OPERATORS, Unary),
 
+    row("/fulcrum.audit.v1.AuditService/GetSignedHead", EVERYBODY, Unary),
+    row("/fulcrum.audit.v1.AuditService/ReadLog", OPERATORS, Stream),
+    row("/fulcrum.audit.v1.AuditService/ReadTimelines", OPERATORS, Stream),
+
     row("/grpc.health.v1.Health/Check", EVERYBODY, Unary),
     row("/grpc.health.v1.Health/Watch", EVERYBODY, Stream),
     row("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", OPERATORS, Stream),
@@ -182,6 +186,8 @@ mod tests {
             "/fulcrum.payload.v1.",
             "/grpc.health.v1.",
             "/fulcrum.admin.v1.IdentityService/WhoAmI",
+            // Workers remember the heads that they have seen.
+            "/fulcrum.audit.v1.AuditService/GetSignedHead",
         ];
         for method in METHODS
             .iter()

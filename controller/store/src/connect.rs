@@ -9,11 +9,13 @@
 //! messages. So there a checkout *is* a transaction: it is opened, and cleared of names, when a connection is taken,
 //! and closed when it comes back. What begins a transaction of its own finds itself in that one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_core::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
+use tokio::sync::Notify;
 
 use crate::bus::EarsOptions;
 use crate::continuity::{Position, Watermark};
@@ -46,6 +48,8 @@ pub(crate) struct Pools {
     pub(crate) watermark: Watermark,
     /// What may be written.
     pub(crate) level: LevelSeen,
+    /// Told when a commit has left a leaf in the installation log.
+    pub(crate) inbox_filled: Arc<Notify>,
 }
 
 /// Why the database cannot be used.
@@ -113,6 +117,7 @@ impl Pools {
             route: options.route,
             watermark,
             level: LevelSeen::default(),
+            inbox_filled: Arc::default(),
         };
         check_server(&pools.control, options.durability).await?;
         Ok(pools)

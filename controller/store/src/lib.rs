@@ -4,7 +4,7 @@
 //! rest by topic: [`catalog`] (namespaces, definitions, contracts), [`identity`] (who may talk to the controller),
 //! [`views`] (listings for people), [`upkeep`] (partitions and retention), [`versions`] (builds side by side),
 //! [`continuity`] (commits lost at a failover), [`bus`] (news between controllers), [`examine`] (the state of the database, for the doctor),
-//! [`transfer`] (values that come and go in pieces).
+//! [`transfer`] (values that come and go in pieces), [`audit`] (the installation log).
 //!
 //! What holds everywhere:
 //! - Every unit of work is one short transaction in a task of its own ([`work`]); a caller that goes away leaves
@@ -14,6 +14,7 @@
 //!   database to build. Their number does not grow with the size of a batch.
 //! - Rows stop here: nothing of sqlx appears in a public signature.
 
+pub mod audit;
 mod blob;
 pub mod bus;
 pub mod catalog;

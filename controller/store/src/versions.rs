@@ -38,10 +38,12 @@ impl FeatureLevel {
     pub(crate) const BUNDLES: Self = Self(2);
     /// Payloads above the inline limit are blobs.
     pub(crate) const BLOBS: Self = Self(2);
+    /// A commit leaves a leaf in the installation log.
+    pub(crate) const LOG: Self = Self(3);
 }
 
-/// The schema of the first build that opens sealed keys: with [`FeatureLevel::SEALED_KEYS`] in force no older one may start.
-const SEALED_KEYS_SCHEMA: i64 = 17;
+/// The schema of the first build that opens sealed keys and leaves leaves: with level 3 in force no older one may start.
+const LEVEL_3_SCHEMA: i64 = 18;
 
 /// The level that was in force when this controller last looked; the first until it does. Clones share it.
 #[derive(Debug, Clone)]
@@ -228,7 +230,7 @@ impl Versions {
                         "queries/versions/raise_level.sql",
                         to.0,
                         FeatureLevel::SEALED_KEYS.0,
-                        SEALED_KEYS_SCHEMA
+                        LEVEL_3_SCHEMA
                     )
                     .execute(&mut *tx)
                     .await?;
@@ -265,7 +267,7 @@ pub(crate) async fn admit_from(
         schema,
         readable_from,
         FeatureLevel::SEALED_KEYS.0,
-        SEALED_KEYS_SCHEMA
+        LEVEL_3_SCHEMA
     )
     .execute(connection)
     .await?;

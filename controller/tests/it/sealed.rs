@@ -276,7 +276,7 @@ async fn a_key_takes_the_place_of_another() {
     assert_eq!(looks_once(&database, &[1, 2]).await, 0, "the first seals");
     assert_eq!(database.ask(KEYS), before);
 
-    assert_eq!(looks_once(&database, &[2, 1]).await, 3);
+    assert_eq!(looks_once(&database, &[2, 1]).await, 4);
     let foundation = lay(&database, &[2]).await.expect("the old one can go");
     let all = BTreeSet::from([Some(id_of(2).await)]);
     assert_eq!(resting(&foundation).await, all);

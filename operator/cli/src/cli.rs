@@ -113,6 +113,8 @@ pub enum Command {
     Context(command::context::Context),
     Doctor(command::doctor::Doctor),
     #[command(subcommand)]
+    Audit(command::audit::Audit),
+    #[command(subcommand)]
     Upgrade(command::upgrade::Upgrade),
     Whoami(command::whoami::Whoami),
     Completions(command::completions::Completions),
@@ -149,6 +151,7 @@ impl Command {
             Command::Capability(capability) => Box::pin(capability.run(session)).await,
             Command::Namespace(namespace) => Box::pin(namespace.run(session)).await,
             Command::Context(context) => Box::pin(context.run(session)).await,
+            Command::Audit(audit) => Box::pin(audit.run(session)).await,
             Command::Doctor(doctor) => Box::pin(doctor.run(session)).await,
             Command::Upgrade(upgrade) => Box::pin(upgrade.run(session)).await,
             Command::Whoami(whoami) => Box::pin(whoami.run(session)).await,

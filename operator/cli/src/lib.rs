@@ -10,13 +10,15 @@
 //! - [`context`]: which controller, as whom, in which namespace; kept in a file of the operator's.
 //! - [`telemetry`]: traces and logs of this program, where they are asked for.
 //! - [`view`], [`output`]: what is shown, and how.
-//! - [`timeline`]: a run's events as a chart, and the check of their hash chain.
+//! - [`timeline`]: a run's events as a chart, and the check of their hash chain; [`audit`]: all of them against the
+//!   signed log of the installation.
 //! - `stack`, `demo`: the servers in one process, for `fulcrum dev` and `fulcrum demo`; feature `dev`.
 //!
 //! Invariants: data goes to stdout, everything else to stderr; every failure ends in [`error::CliError`] and so in a
 //! documented exit code; no text from outside reaches a terminal without [`output::safe_text`]; nothing prompts unless
 //! both ends are a terminal; Ctrl-C never changes a run.
 
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod command;

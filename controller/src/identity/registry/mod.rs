@@ -15,7 +15,7 @@ mod views;
 
 pub use handle::Registry;
 pub use installation::Installed;
-pub use sealed::{Resting, StoredKeyError};
+pub use sealed::{Resting, StoredKeyError, log_key};
 pub use views::{
     CapabilityView, Namespace, NamespaceError, RedeemError, Registered, RenewError, Stored,
     WorkerView,

@@ -68,6 +68,16 @@ pub(super) fn authority_key(serial: &str) -> Place<'_> {
     }
 }
 
+/// Where a key that signs the installation log rests.
+#[must_use]
+pub fn log_key(verifier: &str) -> Place<'_> {
+    Place {
+        table: "audit_keys",
+        column: "sealed",
+        row: verifier,
+    }
+}
+
 impl Registry {
     /// The key that rests there.
     pub(super) fn opened(
@@ -125,6 +135,12 @@ impl Registry {
                 sealed += u64::from(done);
             }
         }
+        let log = self.store.audit();
+        for key in log.keys().await? {
+            if let Some(to) = self.anew(log_key(&key.verifier), &key.sealed)? {
+                sealed += u64::from(log.reseal_key(key, to).await?);
+            }
+        }
         Ok(sealed)
     }
 
@@ -146,6 +162,9 @@ impl Registry {
         }
         for row in installation.authorities().await? {
             resting.push(Resting::new(authority_key(&row.serial), &row.key_pem));
+        }
+        for key in self.store.audit().keys().await? {
+            resting.push(Resting::new(log_key(&key.verifier), &key.sealed));
         }
         Ok(resting)
     }

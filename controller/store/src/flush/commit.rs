@@ -63,6 +63,7 @@ pub(super) async fn write(
         payloads,
         made,
         snapshots,
+        leaf,
     } = rows;
     let millis = |span: Option<Millis>| span.map(|span| long(span.0));
     let row = sqlx::query_file!(
@@ -171,6 +172,7 @@ pub(super) async fn write(
         &column(snapshots, |(c, _)| long(c.head.last_seq)),
         &column(snapshots, |(c, _)| c.head.chain.0.as_slice()) as _,
         &column(snapshots, |(_, state)| *state) as _,
+        leaf.as_deref(),
     )
     .fetch_one(connection)
     .await?;

@@ -36,6 +36,7 @@ use crate::connect::Pools;
 use crate::options::Route;
 use crate::partitions;
 use crate::problem::Problem;
+use crate::versions::FeatureLevel;
 use crate::work::Prelude;
 
 use commit::{Manner, Receipt, Written};
@@ -55,7 +56,12 @@ pub(crate) async fn flush(
     let inline = blobs.inline(pools.level.get());
     for attempt in 1..=ATTEMPTS_MAX {
         match attempt_one(pools, blobs, inline, batch, attempt).await {
-            Ok(Attempt::Done(report)) => return Ok(report),
+            Ok(Attempt::Done(report)) => {
+                if pools.level.get() >= FeatureLevel::LOG {
+                    pools.inbox_filled.notify_one();
+                }
+                return Ok(report);
+            }
             Ok(Attempt::Again) => {
                 tracing::debug!(attempt, "somebody else was first; the flush starts over")
             }

@@ -7,6 +7,7 @@ use fulcrum_core::payload::NewPayload;
 use fulcrum_core::store::{Commit, Expected, RequestRecord};
 use fulcrum_core::task::{Fence, HandOff, NewTask, TaskOp};
 
+use crate::audit;
 use crate::blob::Inline;
 use crate::timeline;
 use crate::versions::FeatureLevel;
@@ -21,6 +22,8 @@ pub(super) struct Rows<'c> {
     pub(super) payloads: Vec<&'c NewPayload>,
     pub(super) made: Vec<(&'c NewTask, Option<&'c HandOff>)>,
     pub(super) snapshots: Vec<(&'c Commit, &'c [u8])>,
+    /// What the batch leaves in the installation log.
+    pub(super) leaf: Option<Vec<u8>>,
 }
 
 impl<'c> Rows<'c> {
@@ -34,6 +37,7 @@ impl<'c> Rows<'c> {
             payloads: Vec::new(),
             made: Vec::new(),
             snapshots: Vec::new(),
+            leaf: (level >= FeatureLevel::LOG).then(|| audit::leaf::of(commits)),
         };
         // A commit may answer one request twice; the first answer stands.
         let mut requests: BTreeMap<(_, NamespaceId, &str), &RequestRecord> = BTreeMap::new();

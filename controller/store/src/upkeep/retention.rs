@@ -7,18 +7,24 @@
 //! 4. *Delete* the day's objects, a batch at a time, if blobs are in object storage.
 //! 5. *Drop* the detached tables, one a transaction; that of the blobs only when their objects are gone.
 //!
+//! Leaves of the installation log that speak of nobody any more leave after them.
+//!
 //! Each step finds out by itself how far the day has come, so that a clean-up that was killed anywhere goes on.
 
 use std::time::Duration;
 
+use fulcrum_audit::{Leaf, Notice};
 use fulcrum_core::store::StoreError;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 use super::leadership::{Leader, Step};
 use super::{BATCH_ROWS, Retained};
+use crate::audit;
 use crate::blob::objects::Objects;
+use crate::column::decode;
 use crate::options::Route;
 use crate::problem::Problem;
+use crate::versions::{FeatureLevel, LevelSeen};
 use crate::work::Prelude;
 
 /// How often a lock of a partition is asked for before the day is left for the next round.
@@ -34,6 +40,14 @@ pub(crate) struct Place {
     pub(crate) pool: PgPool,
     pub(crate) route: Route,
     pub(crate) objects: Option<Objects>,
+    pub(crate) level: LevelSeen,
+}
+
+impl Place {
+    /// Does what happens go into the installation log?
+    fn logs(&self) -> bool {
+        self.level.get() >= FeatureLevel::LOG
+    }
 }
 
 macro_rules! made {
@@ -76,6 +90,16 @@ pub(crate) async fn retain(
     for day in days {
         made!(drop_day(place, leader, day, keep_days, &mut done).await?);
     }
+    loop {
+        let mut tx = made!(leader.begin(pool).await?);
+        let gone = sqlx::query_file_scalar!("queries/audit/forget.sql", i64::from(BATCH_ROWS))
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        if gone < i64::from(BATCH_ROWS) {
+            break;
+        }
+    }
     Ok(Step::Made(done))
 }
 
@@ -88,11 +112,19 @@ async fn drop_day(
 ) -> Result<Step<()>, Problem> {
     let pool = &place.pool;
     let mut tx = made!(leader.begin(pool).await?);
-    let retired = sqlx::query_file_scalar!("queries/upkeep/retire_day.sql", day, keep_days)
+    let row = sqlx::query_file!("queries/upkeep/retire_day.sql", day, keep_days)
         .fetch_one(&mut *tx)
         .await?;
+    if let (Some(runs), Some(root), true) = (row.runs, row.root, place.logs()) {
+        let notice = Notice::DayLeft {
+            day: row.day,
+            runs: decode::count(runs)?,
+            root,
+        };
+        audit::leaf::leave(&mut tx, &Leaf::notice(&notice)).await?;
+    }
     tx.commit().await?;
-    if !retired {
+    if !row.retired {
         done.days_held_open += 1;
         return Ok(Step::Made(()));
     }

@@ -67,7 +67,7 @@ async fn builds_that_cannot_open_sealed_keys_may_start_until_keys_are_sealed() {
     let oldest = "select readable_from from versions";
     let versions = database.store.versions();
     let sealed = FeatureLevel::SEALED_KEYS;
-    for (level, readable_from) in [(FeatureLevel(2), 1_i64), (sealed, 17)] {
+    for (level, readable_from) in [(FeatureLevel(2), 1_i64), (sealed, 18)] {
         versions.raise(level).await.unwrap();
         assert_eq!(versions.in_force().await.unwrap(), level);
         for _ in 0..2 {
@@ -88,7 +88,7 @@ async fn builds_that_cannot_open_sealed_keys_may_start_until_keys_are_sealed() {
         .fetch_one(&mut raw)
         .await
         .unwrap();
-    assert_eq!(found, 17);
+    assert_eq!(found, 18);
 }
 
 #[tokio::test]

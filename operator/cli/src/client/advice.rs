@@ -30,6 +30,9 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
             "a handle is good for whom it was given to, for a while; upload the value again, or ask again for the answer"
         }
         ErrorReason::StreamStalled => "the connection is too slow, or stood still; try again",
+        ErrorReason::NothingSigned => {
+            "raise the feature level if it is below 3 (`fulcrum upgrade`), start a run, and try again"
+        }
         ErrorReason::BatchTooLarge => "split the batch",
         ErrorReason::NamespaceNotFound => {
             "`fulcrum namespace list` shows what there is; --namespace picks one"
@@ -162,6 +165,7 @@ pub fn status_of(reason: ErrorReason) -> Code {
         ErrorReason::Overloaded
         | ErrorReason::Draining
         | ErrorReason::StoreUnavailable
+        | ErrorReason::NothingSigned
         | ErrorReason::RunNewer => Code::Unavailable,
         ErrorReason::StreamStalled => Code::Aborted,
         ErrorReason::DataCorrupt => Code::DataLoss,

@@ -5,6 +5,7 @@ use fulcrum_proto::admin::v1::identity_service_client::IdentityServiceClient;
 use fulcrum_proto::admin::v1::installation_service_client::InstallationServiceClient;
 use fulcrum_proto::admin::v1::namespace_service_client::NamespaceServiceClient;
 use fulcrum_proto::admin::v1::worker_admin_service_client::WorkerAdminServiceClient;
+use fulcrum_proto::audit::v1::audit_service_client::AuditServiceClient;
 use fulcrum_proto::review::v1::review_service_client::ReviewServiceClient;
 use fulcrum_proto::workflow::v1::definition_service_client::DefinitionServiceClient;
 use fulcrum_proto::workflow::v1::run_service_client::RunServiceClient;
@@ -88,6 +89,12 @@ impl Connection {
     #[must_use]
     pub fn reviews(&self) -> ReviewServiceClient<Channel> {
         ReviewServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The record.
+    #[must_use]
+    pub fn audits(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Workers and join tokens.

@@ -63,7 +63,7 @@ impl Refusal {
 
     /// Takes over what an upload or a read of a value was refused with.
     #[must_use]
-    pub fn from_transfer(refusal: fulcrum_sdk::Refusal) -> Self {
+    pub fn from_sdk(refusal: fulcrum_sdk::Refusal) -> Self {
         let name = refusal.reason.map(ErrorReason::name);
         Self {
             code: name.unwrap_or_else(|| grpc_name(refusal.code)).to_owned(),

@@ -43,9 +43,7 @@ pub async fn whole(
 
 fn failed(error: TransferError) -> CliError {
     match error {
-        TransferError::Refused(refusal) => {
-            CliError::Refused(Box::new(Refusal::from_transfer(refusal)))
-        }
+        TransferError::Refused(refusal) => CliError::Refused(Box::new(Refusal::from_sdk(refusal))),
         TransferError::Damaged(_) => CliError::BadAnswer(error.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each: what is typed, and what is done about it.
 
 pub mod apply;
+pub mod audit;
 pub mod capability;
 #[cfg(feature = "dev")]
 pub mod check_here;

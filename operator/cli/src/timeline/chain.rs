@@ -1,8 +1,10 @@
 //! The hash chain of a timeline, recomputed here from the stored bytes, so that the answer does not rest on the
 //! controller's word: each event's hash covers the hash before it, the run, its place, its kind, its schema and its body.
 //!
-//! What this cannot see alone is a timeline rewritten from its first event, or cut off at its end while the run is open.
+//! What this cannot see alone is a timeline rewritten from its first event, or cut off at its end while the run is open;
+//! [`audit`](crate::audit) does.
 
+use fulcrum_proto::audit::v1::RecordedEvent;
 use fulcrum_proto::workflow::v1::Event;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -89,22 +91,73 @@ impl Chain {
     /// # Errors
     /// When the chain does not hold there.
     pub fn add(&mut self, event: &Event) -> Result<(), ChainFault> {
-        let expected = self.events + 1;
-        if event.seq != expected {
-            return Err(ChainFault::Gap {
-                expected,
-                found: event.seq,
-            });
-        }
+        self.in_place(event.seq)?;
         if event.prev_hash.as_ref() != self.head.as_slice() {
             return Err(ChainFault::Unlinked { seq: event.seq });
         }
+        // What is hashed is the kind's number; a name that is not its own would show something that did not happen.
+        let name = u16::try_from(event.kind_number).ok().and_then(kind::name);
+        if name.is_some_and(|name| name != event.kind) {
+            return Err(ChainFault::Changed { seq: event.seq });
+        }
+        self.link(&RecordedEvent {
+            seq: event.seq,
+            kind_number: event.kind_number,
+            schema: event.schema,
+            body: event.body.clone(),
+            hash: event.hash.clone(),
+        })?;
+        self.last_kind.clone_from(&event.kind);
+        Ok(())
+    }
+
+    /// Checks the next event, as it is stored.
+    ///
+    /// # Errors
+    /// When the chain does not hold there.
+    pub fn add_recorded(&mut self, event: &RecordedEvent) -> Result<(), ChainFault> {
+        self.in_place(event.seq)?;
+        self.link(event)?;
+        let kind = u16::try_from(event.kind_number).ok();
+        let name = kind.and_then(kind::name).map(str::to_owned);
+        self.last_kind = name.unwrap_or_else(|| format!("kind {}", event.kind_number));
+        Ok(())
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.events
+    }
+
+    /// True before the first event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// Hash of the last event.
+    #[must_use]
+    pub fn head(&self) -> [u8; 32] {
+        self.head
+    }
+
+    fn in_place(&self, seq: u64) -> Result<(), ChainFault> {
+        let expected = self.events + 1;
+        if seq == expected {
+            Ok(())
+        } else {
+            let found = seq;
+            Err(ChainFault::Gap { expected, found })
+        }
+    }
+
+    fn link(&mut self, event: &RecordedEvent) -> Result<(), ChainFault> {
         let next = link(self.head, self.run, event)?;
         if event.hash.as_ref() != next.as_slice() {
             return Err(ChainFault::Changed { seq: event.seq });
         }
-        (self.head, self.events) = (next, expected);
-        self.last_kind.clone_from(&event.kind);
+        (self.head, self.events) = (next, event.seq);
         Ok(())
     }
 
@@ -138,15 +191,11 @@ pub fn verify(run: Uuid, events: &[Event], expect: Expect) -> Result<Verified, C
     chain.finish(expect)
 }
 
-/// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length. What is
-/// hashed is the kind's number; a name that is not its own would show something that did not happen.
-fn link(prev: [u8; 32], run: Uuid, event: &Event) -> Result<[u8; 32], ChainFault> {
+/// SHA-256 over prev ‖ run ‖ seq ‖ kind ‖ schema ‖ body; numbers big-endian, all but the body of fixed length.
+fn link(prev: [u8; 32], run: Uuid, event: &RecordedEvent) -> Result<[u8; 32], ChainFault> {
     let changed = || ChainFault::Changed { seq: event.seq };
     let kind = u16::try_from(event.kind_number).map_err(|_| changed())?;
     let schema = u16::try_from(event.schema).map_err(|_| changed())?;
-    if kind::name(kind).is_some_and(|name| name != event.kind) {
-        return Err(changed());
-    }
     let mut hash = Sha256::new();
     hash.update(prev);
     hash.update(run.as_bytes());

@@ -22,6 +22,16 @@ pub fn decode(prefix: &str, text: &str) -> Option<Uuid> {
         .map(Uuid::from_u128)
 }
 
+/// The TypeID of a UUID with this prefix.
+#[must_use]
+pub fn encode(prefix: &str, id: Uuid) -> String {
+    let digits = (0..DIGITS).rev().map(|place| {
+        let digit = id.as_u128() >> (5 * place) & 31;
+        char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()])
+    });
+    format!("{prefix}_{}", digits.collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use fulcrum_core::ids::RunId;
@@ -32,6 +42,7 @@ mod tests {
     fn an_id_is_read_as_the_core_prints_it() {
         let id = RunId(Uuid::from_u128(0x0193_4d2e_8f00_7abc_8123_4567_89ab_cdef));
         assert_eq!(decode("run", &id.to_string()), Some(id.0));
+        assert_eq!(encode("run", id.0), id.to_string());
         assert_eq!(decode("rev", &id.to_string()), None);
         assert_eq!(decode("run", "run_zzzzzzzzzzzzzzzzzzzzzzzzzz"), None);
     }

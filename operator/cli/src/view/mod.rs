@@ -8,6 +8,7 @@ pub mod definition;
 pub mod event;
 pub mod examination;
 pub mod failure;
+pub mod head;
 pub mod identity;
 pub mod namespace;
 pub mod review;

@@ -32,7 +32,7 @@ async fn a_key_encryption_key_is_replaced_and_the_old_one_taken_out() -> anyhow:
     let mut stack = Stack::with(1, &[]).await?;
     let (dir, url) = (stack.dir().to_owned(), stack.postgres.url());
     let (old, under) = ids(&stack.controllers[0])?;
-    assert_eq!(under, [old.as_str(); 3]);
+    assert_eq!(under, [old.as_str(); 4]);
 
     let made = stack.controllers[0]
         .program
@@ -51,7 +51,7 @@ async fn a_key_encryption_key_is_replaced_and_the_old_one_taken_out() -> anyhow:
     second.up().await?;
     wait::until("all keys rest under the new one", || async {
         let (new, under) = ids(&second)?;
-        anyhow::ensure!(new != old && under == [new.as_str(); 3], "{new}: {under:?}");
+        anyhow::ensure!(new != old && under == [new.as_str(); 4], "{new}: {under:?}");
         Ok(())
     })
     .await;

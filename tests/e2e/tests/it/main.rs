@@ -1,5 +1,6 @@
 //! Scenarios on real processes. Each starts what it needs, and nothing is shared between them.
 
+mod audit;
 mod bad_input;
 mod crash;
 mod crew;

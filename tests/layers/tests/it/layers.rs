@@ -7,19 +7,26 @@ use fulcrum_layers::workspace::Workspace;
 /// Crate → the crates of ours that its shipped code may name. Tests may use more.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("fulcrum-proto", &[]),
+    ("fulcrum-audit", &[]),
     ("fulcrum-core", &[]),
-    ("fulcrum-store", &["fulcrum-core"]),
+    ("fulcrum-store", &["fulcrum-audit", "fulcrum-core"]),
     (
         "fulcrum-controller",
-        &["fulcrum-core", "fulcrum-store", "fulcrum-proto"],
+        &[
+            "fulcrum-audit",
+            "fulcrum-core",
+            "fulcrum-store",
+            "fulcrum-proto",
+        ],
     ),
-    ("fulcrum-sdk", &["fulcrum-proto"]),
+    ("fulcrum-sdk", &["fulcrum-audit", "fulcrum-proto"]),
     ("fulcrum-adapters", &["fulcrum-sdk"]),
     ("fulcrum-executor", &["fulcrum-sdk", "fulcrum-adapters"]),
     // Its commands use the contract; `fulcrum dev` alone links the servers it starts, and `fulcrum validate` their checker.
     (
         "fulcrum",
         &[
+            "fulcrum-audit",
             "fulcrum-proto",
             "fulcrum-core",
             "fulcrum-sdk",

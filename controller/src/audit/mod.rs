@@ -1,0 +1,107 @@
+//! The installation log: giving leaves their places and signing its head.
+//!
+//! Any controller does so, soon after a commit of its own; the database lets one at a time. [`key`]: the key that signs.
+
+mod key;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_core::store::StoreError;
+use fulcrum_store::PgStore;
+use fulcrum_store::audit::{AuditLog, Placed, Sign};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock::{self, DatabaseClock};
+use crate::identity::InstallId;
+use crate::keys::{Kek, KeyError};
+use crate::loops::{Loop, Next, Progress, TickError};
+
+/// A head is signed at most so often: leaves gather meanwhile.
+const PACE: Duration = Duration::from_millis(500);
+
+/// Why the log cannot be signed. The operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The signing key cannot be sealed or opened.
+    #[error("the signing key of the installation log: {0}")]
+    Key(#[from] KeyError),
+    /// What was opened is no key.
+    #[error(
+        "the stored signing key of the installation log is damaged; restore table `audit_keys` from a backup"
+    )]
+    Damaged,
+    /// The database failed.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Keeps the log signed.
+pub struct KeepLog {
+    log: AuditLog,
+    kek: Kek,
+    install: InstallId,
+    clock: Arc<DatabaseClock>,
+    sign: Option<Sign>,
+    rests_until: Instant,
+}
+
+impl KeepLog {
+    /// Of this installation.
+    #[must_use]
+    pub fn new(store: &PgStore, kek: Kek, install: InstallId, clock: Arc<DatabaseClock>) -> Self {
+        Self {
+            log: store.audit(),
+            kek,
+            install,
+            clock,
+            sign: None,
+            rests_until: clock::monotonic(),
+        }
+    }
+
+    /// Told when there is something to sign.
+    #[must_use]
+    pub fn wanted(&self) -> Arc<Notify> {
+        self.log.filled()
+    }
+
+    async fn sign(&mut self) -> Result<Sign, AuditError> {
+        if let Some(sign) = &self.sign {
+            return Ok(Arc::clone(sign));
+        }
+        let signer = key::take_up(&self.log, &self.kek, &self.install, self.clock.now()).await?;
+        let sign: Sign = Arc::new(move |head| signer.sign(head));
+        self.sign = Some(Arc::clone(&sign));
+        Ok(sign)
+    }
+}
+
+impl Loop for KeepLog {
+    const NAME: &'static str = "installation_log";
+    const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+    async fn tick(&mut self) -> Result<Progress, TickError> {
+        if !self.log.is_on() {
+            return Ok(Progress::done(0));
+        }
+        tokio::time::sleep_until(self.rests_until).await;
+        let sign = self.sign().await?;
+        let placed = self.log.place(sign).await?;
+        self.rests_until = clock::monotonic() + PACE;
+        Ok(match placed {
+            Placed::Some { leaves, more, .. } if more => {
+                self.rests_until = clock::monotonic();
+                Progress::more(leaves.into())
+            }
+            Placed::Some { leaves, .. } => Progress::done(leaves.into()),
+            Placed::Nothing => Progress::done(0),
+            // What this controller left may have come too late for whoever is at it.
+            Placed::Elsewhere => Progress {
+                worked: 0,
+                next: Next::Within(PACE),
+            },
+        })
+    }
+}

@@ -1,0 +1,1 @@
+select size, edge, note, first from audit_log

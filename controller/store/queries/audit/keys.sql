@@ -1,0 +1,1 @@
+select verifier, sealed from audit_keys order by created_at, verifier

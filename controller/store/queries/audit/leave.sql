@@ -1,0 +1,1 @@
+insert into audit_inbox (body) values ($1)
