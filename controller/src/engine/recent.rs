@@ -28,9 +28,13 @@ struct Call {
 }
 
 impl RecentGrants {
-    /// Remembers what a call was granted. A call without an id cannot be repeated.
+    /// Remembers what a call was granted, beside what it was granted before if it is repeated: the answer that its
+    /// caller has may be any of them. A call without an id cannot be repeated.
     pub fn remember(&self, worker: WorkerId, call_id: &str, granted: &[Parcel]) {
-        if call_id.is_empty() || granted.is_empty() {
+        let Some(newest) = granted.iter().map(|parcel| parcel.task.granted_at).max() else {
+            return;
+        };
+        if call_id.is_empty() {
             return;
         }
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,19 +42,32 @@ impl RecentGrants {
             calls.clear();
         }
         let of_worker = calls.entry(worker).or_default();
+        let before = of_worker.iter().position(|call| call.id == call_id);
+        let mut call = before
+            .and_then(|place| of_worker.remove(place))
+            .unwrap_or_else(|| Call {
+                id: call_id.to_owned(),
+                granted: Vec::new(),
+            });
+        call.granted.retain(|task| task.deadline > newest);
+        call.granted
+            .extend(granted.iter().map(|parcel| parcel.task.clone()));
         of_worker.truncate(CALLS_PER_WORKER_MAX - 1);
-        of_worker.push_front(Call {
-            id: call_id.to_owned(),
-            granted: granted.iter().map(|parcel| parcel.task.clone()).collect(),
-        });
+        of_worker.push_front(call);
     }
 
-    /// The answer never left: its grants go to another call.
-    pub fn forget(&self, worker: WorkerId, call_id: &str) {
+    /// The answer never left: these grants go to another call.
+    pub fn forget(&self, worker: WorkerId, call_id: &str, grants: &[Parcel]) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_worker) = calls.get_mut(&worker) {
-            of_worker.retain(|call| call.id != call_id);
+        let Some(of_worker) = calls.get_mut(&worker) else {
+            return;
+        };
+        let mut of_this = of_worker.iter_mut().filter(|call| call.id == call_id);
+        if let Some(call) = of_this.next() {
+            let goes = |task: &GrantedTask| grants.iter().any(|p| p.task.lease == task.lease);
+            call.granted.retain(|task| !goes(task));
         }
+        of_worker.retain(|call| !call.granted.is_empty());
     }
 
     /// The grants of this very call that still hold; `None` if the call is new.

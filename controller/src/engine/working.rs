@@ -102,12 +102,12 @@ impl<S: Store, C: Source> Engine<S, C> {
     /// The next tasks for a call whose reports are in: what it got before, if it is repeated, and what is new.
     pub async fn next_tasks(
         &self,
-        seat: ReportSeat,
+        seat: Option<ReportSeat>,
         again: Option<Vec<Parcel>>,
         whole_bytes_max: Option<u32>,
     ) -> Vec<Delivery> {
         let mut granted = again.unwrap_or_default();
-        granted.extend(seat.leave());
+        granted.extend(seat.map(ReportSeat::leave).unwrap_or_default());
         match self.delivered(granted, whole_bytes_max).await {
             Ok(deliveries) => deliveries,
             Err(error) => {

@@ -75,7 +75,7 @@ impl Guest {
             // Before the answer: whoever gets it and loses it may ask again at once.
             recent.remember(poll.wish.worker, &poll.wish.call_id, &parcels);
             if let Err(parcels) = reply.send(parcels) {
-                recent.forget(poll.wish.worker, &poll.wish.call_id);
+                recent.forget(poll.wish.worker, &poll.wish.call_id, &parcels);
                 let now = Instant::now();
                 let back = parcels.into_iter().map(|parcel| (now, parcel));
                 self.undelivered.splice(0..0, back);

@@ -46,7 +46,9 @@ impl Workers {
             .iter()
             .find_map(|name| self.engine.repeated(worker, name));
         let seat = served.as_deref().and_then(|served| {
-            let slots = next_slots.min(u32::try_from(reports.len()).unwrap_or(u32::MAX));
+            let slots = next_slots.min(count(reports.len()));
+            // What it was granted before takes its place in the answer.
+            let slots = slots.saturating_sub(count(again.as_ref().map_or(0, Vec::len)));
             self.engine.report_seat(LeaseCall {
                 worker,
                 namespace: served.namespace,
@@ -85,15 +87,15 @@ impl Workers {
             results.push(answer(result));
         }
 
-        let next_tasks = match (seat, &served) {
-            (Some(seat), Some(served)) => {
+        let next_tasks = match &served {
+            Some(served) => {
                 let ttl = time::span(self.engine.lease);
                 let next = self.engine.next_tasks(seat, again, whole_bytes_max).await;
                 next.into_iter()
                     .map(|delivery| self.task(delivery, worker, served, ttl))
                     .collect()
             }
-            (_, _) => Vec::new(),
+            None => Vec::new(),
         };
         Ok(wire::ReportTasksResponse {
             results,
@@ -142,6 +144,10 @@ impl Workers {
         // A call hands in reports of many runs, so its trace is none of theirs: each has the trace of its run.
         Ok(self.engine.report(worker_id(caller), token, outcome, None))
     }
+}
+
+fn count(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
 }
 
 /// Names a report: the nonce of its lease is its own.

@@ -342,3 +342,29 @@ async fn a_line_in_which_others_saw_a_task_is_claimed_for_and_still_hands_off() 
     hall.claimed(&claim, Some(Vec::new()));
     assert!(hall.claim(Look::Pending).is_none(), "it was gone already");
 }
+
+#[test]
+fn a_repeated_call_gets_everything_that_it_was_ever_granted() {
+    let recent = RecentGrants::default();
+    let now = Timestamp::from_millis(2);
+    let tasks = |granted: Option<Vec<Parcel>>| -> Vec<TaskId> {
+        let granted = granted.unwrap_or_default();
+        granted
+            .iter()
+            .map(|parcel| parcel.task.lease.task)
+            .collect()
+    };
+    let [first, second, third] = [1, 2, 3].map(|task| parcel(1, task));
+    let id = |parcel: &Parcel| parcel.task.lease.task;
+    recent.remember(worker(1), "report", std::slice::from_ref(&first));
+    recent.remember(worker(1), "report", std::slice::from_ref(&second));
+    let both = vec![id(&first), id(&second)];
+    assert_eq!(tasks(recent.repeated(worker(1), "report", now)), both);
+    // The third never reached anybody.
+    recent.remember(worker(1), "report", std::slice::from_ref(&third));
+    recent.forget(worker(1), "report", std::slice::from_ref(&third));
+    assert_eq!(tasks(recent.repeated(worker(1), "report", now)), both);
+    let late = Timestamp::from_millis(60_000);
+    assert_eq!(tasks(recent.repeated(worker(1), "report", late)), []);
+    assert!(recent.repeated(worker(2), "report", now).is_none());
+}
