@@ -103,10 +103,10 @@ impl<S: Store, C: Source> Engine<S, C> {
     pub async fn next_tasks(
         &self,
         seat: Option<ReportSeat>,
-        again: Option<Vec<Parcel>>,
+        again: Vec<Parcel>,
         whole_bytes_max: Option<u32>,
     ) -> Vec<Delivery> {
-        let mut granted = again.unwrap_or_default();
+        let mut granted = again;
         granted.extend(seat.map(ReportSeat::leave).unwrap_or_default());
         match self.delivered(granted, whole_bytes_max).await {
             Ok(deliveries) => deliveries,

@@ -40,15 +40,17 @@ impl Workers {
             .iter()
             .map(|report| self.seal.open(&report.lease))
             .collect();
-        // A call that is repeated because its answer was lost gets the same next tasks again.
+        // A call that is repeated because its answer was lost gets the same next tasks again; it may be several in one.
         let names: Vec<String> = tokens.iter().flatten().map(name).collect();
-        let again = names
+        let again: Vec<_> = names
             .iter()
-            .find_map(|name| self.engine.repeated(worker, name));
+            .filter_map(|name| self.engine.repeated(worker, name))
+            .flatten()
+            .collect();
         let seat = served.as_deref().and_then(|served| {
             let slots = next_slots.min(count(reports.len()));
             // What it was granted before takes its place in the answer.
-            let slots = slots.saturating_sub(count(again.as_ref().map_or(0, Vec::len)));
+            let slots = slots.saturating_sub(count(again.len()));
             self.engine.report_seat(LeaseCall {
                 worker,
                 namespace: served.namespace,
