@@ -5,10 +5,12 @@
 //! written anew, is noticed here, where whoever did so has no hand.
 
 use std::io;
+use std::time::Duration;
 
 use fulcrum_audit::{Alarm, Head, NodeHash, Verifier, Witness};
 use fulcrum_proto::audit::v1::GetSignedHeadRequest;
 use fulcrum_proto::audit::v1::audit_service_client::AuditServiceClient;
+use fulcrum_proto::common::v1::ErrorReason;
 use serde::{Deserialize, Serialize};
 use tonic::codegen::{Body, Bytes, StdError};
 
@@ -16,6 +18,7 @@ use crate::identity::{IdentityDir, IdentityError};
 use crate::refusal::Refusal;
 
 const FILE: &str = "witness.json";
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a look at the log did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +124,17 @@ where
 {
     let before = remembered(dir)?;
     let known_size = before.as_ref().map_or(0, |(_, head)| head.size);
-    let answer = client
-        .get_signed_head(GetSignedHeadRequest { known_size })
-        .await
-        .map_err(Refusal::from)?
-        .into_inner();
+    let mut request = tonic::Request::new(GetSignedHeadRequest { known_size });
+    request.set_timeout(ANSWER_TIMEOUT);
+    let answer = match client.get_signed_head(request).await.map_err(Refusal::from) {
+        Ok(answer) => answer.into_inner(),
+        // What was signed once does not become unsigned.
+        Err(refusal) if known_size > 0 && refusal.reason == Some(ErrorReason::NothingSigned) => {
+            let (seen, offered) = (known_size, 0);
+            return Err(Alarm::Regression { seen, offered }.into());
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     let offered: Verifier = answer
         .verifier
         .parse()

@@ -21,7 +21,7 @@ pub(super) async fn witness(
             Err(error) if error.is_alarm() => {
                 tracing::error!(alarm = %error, "the record is not what this worker has seen");
             }
-            Err(error) => tracing::debug!(%error, "could not look at the record"),
+            Err(error) => tracing::warn!(%error, "could not look at the record"),
         }
         tokio::time::sleep(PERIOD.mul_f64(0.75 + random_fraction() / 2.0)).await;
     }

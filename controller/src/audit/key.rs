@@ -19,6 +19,10 @@ pub(super) async fn take_up(
     let name = format!("fulcrum/{install}");
     let mut keys = log.keys().await?;
     if keys.is_empty() {
+        // A log without its key is not one that begins.
+        if log.head(0).await?.is_some() {
+            return Err(AuditError::Damaged);
+        }
         let key = Signer::new_key().map_err(|_| AuditError::Damaged)?;
         let signer = Signer::new(&name, &key).map_err(|_| AuditError::Damaged)?;
         let verifier = signer.verifier().to_string();

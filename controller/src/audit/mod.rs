@@ -7,9 +7,10 @@ mod key;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulcrum_audit::Signer;
 use fulcrum_core::store::StoreError;
 use fulcrum_store::PgStore;
-use fulcrum_store::audit::{AuditLog, Placed, Sign};
+use fulcrum_store::audit::{AuditLog, Placed};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -43,7 +44,7 @@ pub struct KeepLog {
     kek: Kek,
     install: InstallId,
     clock: Arc<DatabaseClock>,
-    sign: Option<Sign>,
+    signer: Option<Arc<Signer>>,
     rests_until: Instant,
 }
 
@@ -56,7 +57,7 @@ impl KeepLog {
             kek,
             install,
             clock,
-            sign: None,
+            signer: None,
             rests_until: clock::monotonic(),
         }
     }
@@ -67,14 +68,14 @@ impl KeepLog {
         self.log.filled()
     }
 
-    async fn sign(&mut self) -> Result<Sign, AuditError> {
-        if let Some(sign) = &self.sign {
-            return Ok(Arc::clone(sign));
+    async fn signer(&mut self) -> Result<Arc<Signer>, AuditError> {
+        if let Some(signer) = &self.signer {
+            return Ok(Arc::clone(signer));
         }
-        let signer = key::take_up(&self.log, &self.kek, &self.install, self.clock.now()).await?;
-        let sign: Sign = Arc::new(move |head| signer.sign(head));
-        self.sign = Some(Arc::clone(&sign));
-        Ok(sign)
+        let now = self.clock.now();
+        let signer = Arc::new(key::take_up(&self.log, &self.kek, &self.install, now).await?);
+        self.signer = Some(Arc::clone(&signer));
+        Ok(signer)
     }
 }
 
@@ -87,8 +88,8 @@ impl Loop for KeepLog {
             return Ok(Progress::done(0));
         }
         tokio::time::sleep_until(self.rests_until).await;
-        let sign = self.sign().await?;
-        let placed = self.log.place(sign).await?;
+        let signer = self.signer().await?;
+        let placed = self.log.place(signer).await?;
         self.rests_until = clock::monotonic() + PACE;
         Ok(match placed {
             Placed::Some { leaves, more, .. } if more => {

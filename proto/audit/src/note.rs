@@ -273,9 +273,9 @@ mod tests {
         assert_eq!("".parse::<Verifier>(), Err(MalformedKey));
     }
 
-    /// The key and the note of the signed-note format's own example.
+    /// The key of the signed-note format's own example.
     #[test]
-    fn the_formats_own_example_is_believed() {
+    fn the_id_of_a_key_is_that_of_the_format() {
         let verifier: Verifier =
             "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
                 .parse()

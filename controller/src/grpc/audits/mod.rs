@@ -5,11 +5,13 @@
 mod log;
 mod timelines;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fulcrum_audit::NodeHash;
+use fulcrum_core::ids::RunId;
 use fulcrum_proto::audit::v1 as wire;
 use fulcrum_proto::audit::v1::audit_service_server::AuditService;
 use fulcrum_proto::common::v1::ErrorReason;
@@ -96,10 +98,11 @@ impl AuditService for Audits {
             let problem = format!("has {} ids; at most {RUNS_MAX} are taken", asked.len());
             return Err(Fault::field("run_ids", problem).into());
         }
-        let asked: Vec<_> = asked
+        let asked: BTreeSet<RunId> = asked
             .iter()
             .map(|id| ids::run_id(id))
             .collect::<Result<_, _>>()?;
+        let asked: Vec<RunId> = asked.into_iter().collect();
         let runs = if asked.is_empty() {
             timelines::Runs::All { after: None }
         } else {

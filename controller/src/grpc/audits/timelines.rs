@@ -65,12 +65,15 @@ impl Reading {
         let timelines = self.store.timelines();
         let read = timelines.page(run.run, page, ANSWER_BYTES as u64).await?;
         let end = read.items.last().map(|event| event.seq);
+        let is_last = read.rest == Rest::Nothing;
+        let is_short = is_last && end.unwrap_or(after) < run.last_seq;
         let answer = wire::ReadTimelinesResponse {
             run_id: run.run.to_string(),
             namespace: run.namespace.clone(),
             closed: run.closed,
             events: read.items.into_iter().map(event).collect(),
-            last: read.rest == Rest::Nothing,
+            last: is_last,
+            gone: is_short && self.store.audit().some_runs(&[run.run]).await?.is_empty(),
         };
         if let (Some(end), Rest::More) = (end, read.rest) {
             self.under_way = Some((run, end));

@@ -42,11 +42,18 @@ impl Workers {
             .collect();
         // A call that is repeated because its answer was lost gets the same next tasks again; it may be several in one.
         let names: Vec<String> = tokens.iter().flatten().map(name).collect();
-        let again: Vec<_> = names
+        let mut again: BTreeMap<_, _> = names
             .iter()
             .filter_map(|name| self.engine.repeated(worker, name))
             .flatten()
+            .map(|parcel| (parcel.task.lease.nonce, parcel))
             .collect();
+        // What it reports on, it was told of.
+        for token in tokens.iter().flatten() {
+            again.remove(&token.lease.nonce);
+        }
+        let most = usize::try_from(next_slots).unwrap_or(usize::MAX);
+        let again: Vec<_> = again.into_values().take(most).collect();
         let seat = served.as_deref().and_then(|served| {
             let slots = next_slots.min(count(reports.len()));
             // What it was granted before takes its place in the answer.

@@ -11,7 +11,7 @@ mod runs;
 
 use std::sync::Arc;
 
-use fulcrum_audit::{Head, NodeHash, Tree};
+use fulcrum_audit::{Head, NodeHash, Signer, Tree};
 use fulcrum_core::ids::RunId;
 use fulcrum_core::store::StoreError;
 use sqlx::PgPool;
@@ -55,9 +55,6 @@ pub enum Placed {
     /// Somebody else is at it.
     Elsewhere,
 }
-
-/// Signs a head.
-pub type Sign = Arc<dyn Fn(&Head) -> String + Send + Sync>;
 
 /// The installation log.
 #[derive(Debug, Clone)]
@@ -143,9 +140,9 @@ impl AuditLog {
     }
 
     /// Gives leaves that have none their places, and has the new head signed.
-    pub async fn place(&self, sign: Sign) -> Result<Placed, StoreError> {
+    pub async fn place(&self, signer: Arc<Signer>) -> Result<Placed, StoreError> {
         let pool = self.pool.clone();
-        unit(async move { place::place(&pool, sign.as_ref()).await }).await
+        unit(async move { place::place(&pool, &signer).await }).await
     }
 
     /// The signed head, with the proof that it adds to a log of `known` leaves; `None` before the first.

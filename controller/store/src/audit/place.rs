@@ -1,17 +1,14 @@
 //! Leaves get their places, and the head its signature, in one transaction.
 
-use fulcrum_audit::{Head, NodeHash, Tile};
+use fulcrum_audit::{Head, NodeHash, Signer, Tile};
 use sqlx::PgPool;
 
-use super::{PLACE_MAX, Placed, bytes, tree};
+use super::{PLACE_MAX, Placed, bytes, spoiled, tree};
 use crate::column::array::{column, long};
 use crate::problem::Problem;
 use crate::work::Prelude;
 
-pub(super) async fn place(
-    pool: &PgPool,
-    sign: &(dyn Fn(&Head) -> String + Send + Sync),
-) -> Result<Placed, Problem> {
+pub(super) async fn place(pool: &PgPool, signer: &Signer) -> Result<Placed, Problem> {
     let mut tx = Prelude::Catalog.begin(pool).await?;
     let log = sqlx::query_file!("queries/audit/lock_log.sql")
         .fetch_optional(&mut *tx)
@@ -28,6 +25,18 @@ pub(super) async fn place(
         return Ok(Placed::Nothing);
     }
     let mut tree = tree(log.size, &log.edge)?;
+    // Nothing is signed that continues what was not.
+    let before = Head {
+        size: tree.size(),
+        root: tree.root(),
+    };
+    let is_signed = match &log.note {
+        Some(note) => signer.verifier().open(note) == Ok(before),
+        None => before.size == 0,
+    };
+    if !is_signed {
+        return Err(spoiled("it is not what was signed last"));
+    }
     let filled: Vec<Tile> = leaves
         .iter()
         .flat_map(|leaf| tree.append(NodeHash::leaf(leaf)))
@@ -45,7 +54,7 @@ pub(super) async fn place(
         log.size,
         i32::try_from(count).unwrap_or(i32::MAX),
         body(&leaves),
-        sign(&head),
+        signer.sign(&head),
         bytes(&tree.edge()),
     )
     .execute(&mut *tx)

@@ -172,7 +172,7 @@ pub(super) async fn write(
         &column(snapshots, |(c, _)| long(c.head.last_seq)),
         &column(snapshots, |(c, _)| c.head.chain.0.as_slice()) as _,
         &column(snapshots, |(_, state)| *state) as _,
-        leaf.as_deref(),
+        leaf.as_slice(),
     )
     .fetch_one(connection)
     .await?;

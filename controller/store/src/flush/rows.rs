@@ -23,7 +23,7 @@ pub(super) struct Rows<'c> {
     pub(super) made: Vec<(&'c NewTask, Option<&'c HandOff>)>,
     pub(super) snapshots: Vec<(&'c Commit, &'c [u8])>,
     /// What the batch leaves in the installation log.
-    pub(super) leaf: Option<Vec<u8>>,
+    pub(super) leaf: Vec<u8>,
 }
 
 impl<'c> Rows<'c> {
@@ -37,7 +37,7 @@ impl<'c> Rows<'c> {
             payloads: Vec::new(),
             made: Vec::new(),
             snapshots: Vec::new(),
-            leaf: (level >= FeatureLevel::LOG).then(|| audit::leaf::of(commits)),
+            leaf: audit::leaf::of(commits),
         };
         // A commit may answer one request twice; the first answer stands.
         let mut requests: BTreeMap<(_, NamespaceId, &str), &RequestRecord> = BTreeMap::new();

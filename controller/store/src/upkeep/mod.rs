@@ -23,7 +23,6 @@ use crate::PgStore;
 use crate::blob::objects::Objects;
 use crate::options::Route;
 use crate::partitions::make_ahead;
-use crate::versions::LevelSeen;
 use crate::work::{Prelude, long_unit, unit};
 use leadership::{LEADERSHIP, Step};
 use retention::Place;
@@ -56,7 +55,6 @@ pub struct Upkeep {
     pool: PgPool,
     route: Route,
     objects: Option<Objects>,
-    level: LevelSeen,
 }
 
 impl PgStore {
@@ -67,7 +65,6 @@ impl PgStore {
             pool: self.pools.report.clone(),
             route: self.pools.route,
             objects: self.blobs.objects.clone(),
-            level: self.pools.level.clone(),
         }
     }
 }
@@ -110,7 +107,6 @@ impl Upkeep {
             pool: self.pool.clone(),
             route: self.route,
             objects: self.objects.clone(),
-            level: self.level.clone(),
         };
         let keep = i32::try_from(keep_days).unwrap_or(i32::MAX);
         let done = long_unit(async move { retention::retain(&place, leader, keep).await }).await?;

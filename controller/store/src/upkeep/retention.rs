@@ -24,7 +24,6 @@ use crate::blob::objects::Objects;
 use crate::column::decode;
 use crate::options::Route;
 use crate::problem::Problem;
-use crate::versions::{FeatureLevel, LevelSeen};
 use crate::work::Prelude;
 
 /// How often a lock of a partition is asked for before the day is left for the next round.
@@ -40,14 +39,6 @@ pub(crate) struct Place {
     pub(crate) pool: PgPool,
     pub(crate) route: Route,
     pub(crate) objects: Option<Objects>,
-    pub(crate) level: LevelSeen,
-}
-
-impl Place {
-    /// Does what happens go into the installation log?
-    fn logs(&self) -> bool {
-        self.level.get() >= FeatureLevel::LOG
-    }
 }
 
 macro_rules! made {
@@ -115,7 +106,7 @@ async fn drop_day(
     let row = sqlx::query_file!("queries/upkeep/retire_day.sql", day, keep_days)
         .fetch_one(&mut *tx)
         .await?;
-    if let (Some(runs), Some(root), true) = (row.runs, row.root, place.logs()) {
+    if let (Some(runs), Some(root)) = (row.runs, row.root) {
         let notice = Notice::DayLeft {
             day: row.day,
             runs: decode::count(runs)?,

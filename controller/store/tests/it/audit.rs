@@ -8,7 +8,7 @@ use fulcrum_audit::{Head, Leaf, NodeHash, Notice, Reached, Tree};
 use fulcrum_core::ids::{RunId, Shard};
 use fulcrum_core::store::{Commit, RunStatus, Store};
 use fulcrum_core::time::Timestamp;
-use fulcrum_store::audit::{AuditLog, Placed, Sign, StoredKey};
+use fulcrum_store::audit::{AuditLog, Placed, StoredKey};
 use sqlx::types::Uuid;
 
 use crate::database::Database;
@@ -18,9 +18,10 @@ fn signer() -> Signer {
     Signer::new("fulcrum/f-07", &Signer::new_key().unwrap()).unwrap()
 }
 
-fn sign() -> Sign {
-    let signer = signer();
-    Arc::new(move |head| signer.sign(head))
+/// One key for all that a test signs.
+fn sign() -> Arc<Signer> {
+    static SIGNER: std::sync::OnceLock<Arc<Signer>> = std::sync::OnceLock::new();
+    Arc::clone(SIGNER.get_or_init(|| Arc::new(signer())))
 }
 
 fn reached(commit: &Commit) -> Reached {
@@ -100,7 +101,11 @@ async fn what_a_flush_commits_is_one_leaf_and_what_it_does_not_is_none() {
 
 #[tokio::test]
 async fn before_the_level_is_raised_nothing_is_left() {
-    let database = Database::fresh().await;
+    let database = Database::new().await;
+    sqlx::query("update versions set feature_level = 2")
+        .execute(&mut database.raw().await)
+        .await
+        .unwrap();
     database.store.flush(vec![start(run(1))]).await.unwrap();
     assert_eq!(
         database.store.audit().place(sign()).await.unwrap(),
@@ -112,9 +117,8 @@ async fn before_the_level_is_raised_nothing_is_left() {
 async fn every_head_adds_to_those_before_it_and_its_signature_holds() {
     let database = Database::new().await;
     let (store, log) = (&database.store, database.store.audit());
-    let signer = Arc::new(signer());
-    let verifier = signer.verifier().clone();
-    let sign: Sign = Arc::new(move |head| signer.sign(head));
+    let sign = Arc::new(signer());
+    let verifier = sign.verifier().clone();
     assert_eq!(log.head(0).await.unwrap(), None);
     let (mut heads, mut commit): (Vec<Head>, _) = (Vec::new(), start(run(1)));
     // Past the first tile, so that proofs need it.
@@ -260,4 +264,36 @@ async fn leaves_leave_after_the_days_they_speak_of_and_the_log_goes_on() {
     let mut tree = Tree::resume(2, &edge).unwrap();
     tree.append(NodeHash::leaf(&kept[0].leaves[0]));
     assert_eq!(tree.size(), told.size);
+}
+
+#[tokio::test]
+async fn what_was_put_in_the_place_of_a_signed_head_is_not_signed() {
+    let database = Database::new().await;
+    let (store, log) = (&database.store, database.store.audit());
+    store.flush(vec![start(run(1))]).await.unwrap();
+    log.place(sign()).await.unwrap();
+    store.flush(vec![start(run(2))]).await.unwrap();
+    for change in [
+        "update audit_log set edge = set_byte(edge, 0, 255 - get_byte(edge, 0))",
+        "update audit_log set note = null",
+    ] {
+        let mut raw = database.raw().await;
+        sqlx::query("create table kept as table audit_log")
+            .execute(&mut raw)
+            .await
+            .unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(change))
+            .execute(&mut raw)
+            .await
+            .unwrap();
+        let refused = log.place(sign()).await;
+        assert!(refused.is_err(), "{change}: {refused:?}");
+        for back in [
+            "delete from audit_log",
+            "insert into audit_log table kept",
+            "drop table kept",
+        ] {
+            sqlx::query(back).execute(&mut raw).await.unwrap();
+        }
+    }
 }

@@ -50,6 +50,8 @@ struct RunPart {
     namespace: String,
     closed: bool,
     last: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
     events: Vec<EventPart>,
 }
 
@@ -124,6 +126,7 @@ impl Writer {
             namespace: part.namespace.clone(),
             closed: part.closed,
             last: part.last,
+            gone: part.gone,
             events: part.events.iter().map(event).collect(),
         }))
     }
@@ -189,6 +192,7 @@ pub fn check(path: &Path, asked: Option<&Verifier>) -> Result<Checked, CliError>
     let mut ended = false;
     read(path, |line| {
         match line {
+            Line::Begin(_) if recorded.is_some() => return Err(not_one(path)),
             Line::Begin(begin) => {
                 let verifier = verifier_of(path, &begin, asked)?;
                 size_before = begin.log_size_before;
@@ -286,6 +290,7 @@ fn run_part(path: &Path, part: RunPart) -> Result<ReadTimelinesResponse, CliErro
         namespace: part.namespace,
         closed: part.closed,
         last: part.last,
+        gone: part.gone,
         events: part
             .events
             .into_iter()

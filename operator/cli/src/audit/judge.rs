@@ -90,6 +90,10 @@ impl Judge {
         if let Some(finding) = telling.hear(part) {
             self.find(finding);
         }
+        if part.gone {
+            // It left with its day: the log has a notice of that.
+            return;
+        }
         if part.last {
             self.tally.runs += 1;
             self.told.insert(run);
@@ -151,6 +155,11 @@ impl Judge {
             .all(|(run, ahead)| ahead.from == 1 && recorded.is_before(*run))
     }
 
+    /// Has it caught up, and is everything accounted for that was recorded before?
+    pub fn is_settled(&mut self) -> bool {
+        self.has_caught_up() && self.recorded.left_over().is_empty()
+    }
+
     /// What was found. With every run looked at, those that were recorded and are not there are found, too.
     #[must_use]
     pub fn verdict(mut self, of: Of) -> (Tally, Vec<Finding>) {
@@ -185,6 +194,12 @@ impl Judge {
         let id = type_id::decode("run", run);
         if id.is_some_and(|id| self.told.contains(&id)) {
             return Ok(());
+        }
+        if id.is_some_and(|id| self.recorded.has_left(id)) {
+            return Err(CliError::NotFound {
+                message: format!("{run} left by retention, with the day on which it was born"),
+                fix: "look for it in an exported record".to_owned(),
+            });
         }
         match id.and_then(|id| self.recorded.take(id).into_iter().max()) {
             Some(last) => {

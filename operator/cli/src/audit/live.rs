@@ -92,15 +92,16 @@ pub async fn follow(
     mut each: impl FnMut(ReadLogResponse) -> Result<(), CliError>,
     mut is_enough: impl FnMut() -> bool,
 ) -> Result<(), CliError> {
-    for _ in 0..TRIES {
-        if is_enough() {
+    for tried in 0..TRIES {
+        // What became of the days that left meanwhile is told by what came into the log meanwhile.
+        if tried > 0 && is_enough() {
             break;
         }
         let seen = look(connection).await?;
         if seen.head.size > size {
             log(connection, size, &mut each).await?;
             size = seen.head.size;
-        } else {
+        } else if !is_enough() {
             tokio::time::sleep(PAUSE).await;
         }
     }

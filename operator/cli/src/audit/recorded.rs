@@ -30,6 +30,8 @@ pub struct Recorded {
     /// The log before this place was believed: a signed head said so.
     believed: u64,
     first: u64,
+    /// A head that is known from elsewhere.
+    known: Option<Head>,
     runs: HashMap<Uuid, Vec<Step>>,
     /// What was recorded from this place on was perhaps not there yet when timelines were read.
     late_from: u64,
@@ -49,6 +51,11 @@ impl Recorded {
             late_from,
             ..Self::default()
         }
+    }
+
+    /// The log must contain this head.
+    pub fn must_hold(&mut self, head: Head) {
+        self.known = Some(head);
     }
 
     /// What comes from this place on is late.
@@ -94,6 +101,13 @@ impl Recorded {
         for bytes in &part.leaves {
             let place = self.tree.size();
             self.tree.append(NodeHash::leaf(bytes));
+            if self
+                .known
+                .is_some_and(|known| known.size == place + 1 && known != self.head())
+            {
+                let (from, to) = (self.believed, place);
+                return Err(Finding::Entries { from, to });
+            }
             let leaf = Leaf::read(bytes).map_err(|_| Finding::Unreadable { place })?;
             self.note(place, leaf);
         }
@@ -192,6 +206,12 @@ impl Recorded {
         self.began_at_us
             .and_then(|at_us| u64::try_from(at_us / 1_000).ok())
             .is_some_and(|began_ms| born_ms < began_ms)
+    }
+
+    /// Has the day of this run left by retention?
+    #[must_use]
+    pub fn has_left(&self, run: Uuid) -> bool {
+        self.days.contains_key(&day_of(run))
     }
 
     /// What was recorded early and not taken out: all of it must have left with its days.

@@ -60,6 +60,7 @@ fn told(run: Uuid, events: Vec<RecordedEvent>) -> ReadTimelinesResponse {
         closed: true,
         events,
         last: true,
+        gone: false,
     }
 }
 

@@ -79,6 +79,7 @@ async fn live_check(session: &Session, runs: Vec<String>) -> Result<Outcome, Cli
     let seen = live::look(&connection).await?;
     let progress = Progress::spinner(session.notice(), "reading the log");
     let mut recorded = Recorded::until(u64::MAX);
+    recorded.must_hold(seen.head);
     let mut wrong = None;
     live::log(&connection, 0, |part| {
         if wrong.is_none() {
@@ -118,19 +119,29 @@ async fn live_check(session: &Session, runs: Vec<String>) -> Result<Outcome, Cli
         judge.borrow_mut().find(finding);
     } else {
         let size = judge.borrow_mut().recorded().size();
+        let mut wrong = None;
         live::follow(
             &connection,
             size,
             |part| {
-                let mut judge = judge.borrow_mut();
-                if let Err(finding) = judge.recorded().add(&part, &seen.verifier) {
-                    judge.find(finding);
+                if wrong.is_none() {
+                    wrong = judge
+                        .borrow_mut()
+                        .recorded()
+                        .add(&part, &seen.verifier)
+                        .err();
                 }
                 Ok(())
             },
-            || judge.borrow_mut().has_caught_up(),
+            || match of {
+                Of::Everything => judge.borrow_mut().is_settled(),
+                Of::Some | Of::PartOfTheLog => judge.borrow_mut().has_caught_up(),
+            },
         )
         .await?;
+        let mut judge = judge.borrow_mut();
+        let wrong = wrong.or_else(|| judge.recorded().reaches(size).err());
+        wrong.into_iter().for_each(|finding| judge.find(finding));
     }
     drop(progress);
     let mut judge = judge.into_inner();
