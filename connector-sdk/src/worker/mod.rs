@@ -3,8 +3,9 @@
 //! [`desk`] is the one place that feeds the machine and passes on what it answers. Around it: [`polling`] asks
 //! for tasks, [`running`] does them, [`reporting`] hands in outcomes from its [`outbox`], [`beating`] renews leases
 //! on a thread and connection of its own, so that busy or blocking capabilities cannot starve it, [`carrying`] sends and
-//! fetches values that are too large for a message, [`renewing`] keeps the certificate fresh, and [`witnessing`] remembers the signed heads of the record. [`serve`] builds a
-//! worker and starts it all, [`shift`] is its life until the drain is over.
+//! fetches values that are too large for a message, [`renewing`] keeps the certificate fresh, and [`witnessing`]
+//! remembers the signed heads of the record. [`serve`] builds a worker and starts it all, [`shift`] is its life until the
+//! drain is over.
 
 mod beating;
 mod carrying;

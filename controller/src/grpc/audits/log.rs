@@ -7,7 +7,7 @@ use fulcrum_proto::audit::v1 as wire;
 use fulcrum_store::audit::{AuditLog, Batch};
 use futures_util::stream::{self, StreamExt};
 
-use super::{ANSWER_BYTES, Answers, hash, unsigned};
+use super::service::{ANSWER_BYTES, Answers, hash, unsigned};
 use crate::server::Fault;
 
 /// Batches read at a time.

@@ -10,7 +10,7 @@ use fulcrum_store::audit::RecordedRun;
 use fulcrum_store::catalog::{Page, Rest};
 use futures_util::stream::{self, StreamExt};
 
-use super::{ANSWER_BYTES, Answers};
+use super::service::{ANSWER_BYTES, Answers};
 use crate::server::Fault;
 
 /// Runs read at a time.

@@ -3,7 +3,7 @@
 use fulcrum_audit::{Head, NodeHash, Signer, Tile};
 use sqlx::PgPool;
 
-use super::{PLACE_MAX, Placed, bytes, spoiled, tree};
+use super::log::{PLACE_MAX, Placed, bytes, spoiled, tree};
 use crate::column::array::{column, long};
 use crate::problem::Problem;
 use crate::work::Prelude;

@@ -4,7 +4,7 @@ use fulcrum_audit::proof::Plan;
 use fulcrum_audit::{NodeHash, Tile, Tree};
 use sqlx::PgPool;
 
-use super::{hashes, spoiled, tree};
+use super::log::{hashes, spoiled, tree};
 use crate::column::array::{column, long};
 use crate::column::decode;
 use crate::problem::Problem;

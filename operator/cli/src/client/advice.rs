@@ -31,7 +31,7 @@ pub fn for_reason(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::StreamStalled => "the connection is too slow, or stood still; try again",
         ErrorReason::NothingSigned => {
-            "raise the feature level if it is below 3 (`fulcrum upgrade`), start a run, and try again"
+            "raise the feature level if it is below 3 (`fulcrum upgrade finalize`), and try again a minute later"
         }
         ErrorReason::BatchTooLarge => "split the batch",
         ErrorReason::NamespaceNotFound => {
