@@ -1,7 +1,7 @@
 //! The installation log, read from its first entry on: the tree is built again, each signed head held against it, and
 //! what the entries say of each run is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fulcrum_audit::{Head, Leaf, NodeHash, Notice, Reached, Tree, Verifier};
 use fulcrum_proto::audit::v1::ReadLogResponse;
@@ -32,6 +32,8 @@ pub struct Recorded {
     first: u64,
     /// A head that is known from elsewhere.
     known: Option<Head>,
+    /// What is said of other runs is passed over; of none, if empty.
+    wanted: BTreeSet<Uuid>,
     runs: HashMap<Uuid, Vec<Step>>,
     /// What was recorded from this place on was perhaps not there yet when timelines were read.
     late_from: u64,
@@ -56,6 +58,11 @@ impl Recorded {
     /// The log must contain this head.
     pub fn must_hold(&mut self, head: Head) {
         self.known = Some(head);
+    }
+
+    /// Keeps what is said of these runs alone; of all, if there are none.
+    pub fn keep_only(&mut self, runs: impl IntoIterator<Item = Uuid>) {
+        self.wanted = runs.into_iter().collect();
     }
 
     /// What comes from this place on is late.
@@ -162,6 +169,9 @@ impl Recorded {
         match leaf {
             Leaf::Commit(reached) => {
                 for Reached { run, seq, chain } in reached {
+                    if !self.wanted.is_empty() && !self.wanted.contains(&run) {
+                        continue;
+                    }
                     let is_late = place >= self.late_from && !self.runs.contains_key(&run);
                     let runs = if is_late {
                         &mut self.late

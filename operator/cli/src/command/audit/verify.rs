@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::output::printer::Page;
 use crate::output::progress::Progress;
 use crate::session::Session;
+use crate::timeline::type_id;
 
 /// Check every timeline against the signed installation log, on this machine
 ///
@@ -80,6 +81,7 @@ async fn live_check(session: &Session, runs: Vec<String>) -> Result<Outcome, Cli
     let progress = Progress::spinner(session.notice(), "reading the log");
     let mut recorded = Recorded::until(u64::MAX);
     recorded.must_hold(seen.head);
+    recorded.keep_only(runs.iter().filter_map(|run| type_id::decode("run", run)));
     let mut wrong = None;
     live::log(&connection, 0, |part| {
         if wrong.is_none() {
