@@ -38,7 +38,14 @@ fn every_test_that_the_manual_names_is_there() -> anyhow::Result<()> {
         let text = std::fs::read_to_string(repository.join("docs").join(page))?;
         let mut missing = named(&text);
         assert!(missing.len() > 20, "{page} names {} tests", missing.len());
-        for dir in ["tests", "controller", "connector-sdk", "executor"] {
+        for dir in [
+            "tests",
+            "controller",
+            "connector-sdk",
+            "executor",
+            "operator",
+            "proto",
+        ] {
             find(&repository.join(dir), &mut missing)?;
         }
         assert!(missing.is_empty(), "{page} names {missing:?}");
