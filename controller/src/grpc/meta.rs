@@ -9,12 +9,13 @@ use tonic_health::{
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 /// The services whose health is told, besides the server as a whole (the empty name).
-pub const SERVICES: [&str; 12] = [
+pub const SERVICES: [&str; 13] = [
     "fulcrum.worker.v1.WorkerService",
     "fulcrum.workflow.v1.DefinitionService",
     "fulcrum.workflow.v1.RunService",
     "fulcrum.workflow.v1.TimelineService",
     "fulcrum.payload.v1.PayloadService",
+    "fulcrum.audit.v1.AuditService",
     "fulcrum.review.v1.ReviewService",
     "fulcrum.admin.v1.NamespaceService",
     "fulcrum.admin.v1.WorkerAdminService",
