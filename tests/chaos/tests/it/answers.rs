@@ -37,8 +37,11 @@ async fn fault_04_every_nth_answer_to_a_worker_is_lost() -> anyhow::Result<()> {
     for method in METHODS {
         proxy.faults.set(method, 3, Fault::LoseAnswer);
     }
-    field.start(RELAY, scale.pick(30, 300)).await?;
-    field.closed(usize::MAX).await;
+    // In waves: a worker with enough to do gets its tasks with the answers to its reports, and asks for none.
+    for _ in 0..6 {
+        field.start(RELAY, scale.pick(5, 50)).await?;
+        field.closed(usize::MAX).await;
+    }
     proxy.faults.clear();
     let findings = field.verdict(Instant::now()).await?;
     let lost = METHODS[..2].iter().map(|method| proxy.faults.tally(method));
