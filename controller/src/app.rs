@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::audit::KeepLog;
+use crate::audit::{AuditError, KeepLog};
 use crate::config::Config;
 use crate::engine::start::{EngineOptions, start as start_engine};
 use crate::engine::tick::Tick;
@@ -72,8 +72,8 @@ pub enum StartError {
     #[error("identities: {0}")]
     Roll(TickError),
     /// The installation log cannot be signed.
-    #[error("installation log: {0}")]
-    Log(TickError),
+    #[error(transparent)]
+    Log(#[from] AuditError),
     /// The descriptor set cannot be reflected: a mistake of the build.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -144,9 +144,8 @@ impl Controller {
             clock: Arc::clone(&clock),
         };
         keep_roll.tick().await.map_err(StartError::Roll)?;
-        // What whoever was here before has left unsigned.
         let mut keep_log = KeepLog::new(&store, kek, me.install.clone(), Arc::clone(&clock));
-        keep_log.tick().await.map_err(StartError::Log)?;
+        keep_log.take_up().await?;
 
         let engine = start_engine(
             Arc::new(store.clone()),
@@ -198,6 +197,8 @@ impl Controller {
             board: &board,
         };
         let log_wanted = keep_log.wanted();
+        // What whoever was here before has left unsigned.
+        log_wanted.notify_one();
         keep.running_when(keep_log, config.loops.sweep_ms, log_wanted);
         keep.running_when(keep_roll, config.loops.sweep_ms, roll.wanted());
         keep.running(NoteSeen(registrations), config.lease.heartbeat_ms);

@@ -64,6 +64,18 @@ impl KeepLog {
         self.log.filled()
     }
 
+    /// Takes up the key that signs, if the log is on, and makes it with the log if there is none. A log that cannot be
+    /// continued is no reason not to start: its loop says so again and again.
+    ///
+    /// # Errors
+    /// The key cannot be had.
+    pub async fn take_up(&mut self) -> Result<(), AuditError> {
+        if self.log.is_on() {
+            self.signer().await?;
+        }
+        Ok(())
+    }
+
     async fn signer(&mut self) -> Result<Arc<Signer>, AuditError> {
         if let Some(signer) = &self.signer {
             return Ok(Arc::clone(signer));
